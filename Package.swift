@@ -1,0 +1,109 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Whoever imports the package gets our warnings as warnings; our own CI turns them into errors.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// A shim module over a C library that Debian (apt) and Homebrew package.
+func systemLibrary(_ name: String, pkgConfig: String, apt: String, brew: String) -> Target {
+    .systemLibrary(
+        name: name, path: "Sources/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt]), .brew([brew])])
+}
+
+let package = Package(
+    name: "swift-cvmfs",
+    platforms: [.macOS(.v26)],
+    products: [
+        .library(name: "CASCore", targets: ["CASCore"]),
+        .library(name: "Catalog", targets: ["Catalog"]),
+        .library(name: "Transport", targets: ["Transport"]),
+        .library(name: "Signing", targets: ["Signing"]),
+        .library(name: "CVMFS", targets: ["CVMFS"]),
+        .library(name: "CVMFSTesting", targets: ["CVMFSTesting"]),
+        .executable(name: "cvmfs", targets: ["CVMFSTool"]),
+    ],
+    traits: [
+        .default(enabledTraits: ["libdeflate"]),
+        .trait(name: "libdeflate", description: "Inflate whole objects with libdeflate, 2.5 times as fast as zlib."),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+    ],
+    targets: [
+        // C libraries
+        systemLibrary("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev", brew: "sqlite"),
+        systemLibrary("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev", brew: "openssl"),
+        systemLibrary("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev", brew: "zlib"),
+        systemLibrary("CDeflate", pkgConfig: "libdeflate", apt: "libdeflate-dev", brew: "libdeflate"),
+        systemLibrary("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev", brew: "curl"),
+        .target(name: "CPlatform"),
+
+        // The four that stand alone
+        .target(
+            name: "CASCore",
+            dependencies: [
+                "COpenSSL", "CZlib", "CPlatform",
+                .target(name: "CDeflate", condition: .when(traits: ["libdeflate"])),
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ], swiftSettings: settings),
+        .target(name: "Signing", dependencies: ["CASCore", "COpenSSL"], swiftSettings: settings),
+        .target(
+            name: "Transport",
+            dependencies: ["CASCore", "CCurl", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: settings),
+        .target(
+            name: "Catalog",
+            dependencies: ["CASCore", "CSQLite", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: settings),
+
+        // Composition
+        .target(
+            name: "CVMFS",
+            dependencies: [
+                "CASCore", "Catalog", "Signing", "Transport",
+                .product(name: "Collections", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ], swiftSettings: settings),
+        .target(name: "CVMFSTesting", dependencies: ["CASCore", "Transport"], swiftSettings: settings),
+        .executableTarget(
+            name: "CVMFSTool",
+            dependencies: [
+                "CVMFS",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: settings),
+
+        // Tests. LocalServers starts real HTTP servers; FixtureTrees reads what the fixtures hold.
+        .target(name: "LocalServers", path: "Tests/LocalServers", swiftSettings: settings),
+        .target(
+            name: "FixtureTrees", dependencies: ["CASCore"], path: "Tests/FixtureTrees", swiftSettings: settings),
+        .testTarget(
+            name: "CASCoreTests", dependencies: ["CASCore", "CVMFSTesting", "FixtureTrees"], swiftSettings: settings),
+        .testTarget(name: "SigningTests", dependencies: ["Signing", "FixtureTrees"], swiftSettings: settings),
+        .testTarget(
+            name: "TransportTests", dependencies: ["Transport", "CVMFSTesting", "LocalServers", "FixtureTrees"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "CatalogTests", dependencies: ["Catalog", "CSQLite", "FixtureTrees"], swiftSettings: settings),
+        .testTarget(
+            name: "CVMFSTests", dependencies: ["CVMFS", "CSQLite", "COpenSSL", "LocalServers", "FixtureTrees"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["CVMFS", "LocalServers", "FixtureTrees"],
+            swiftSettings: settings),
+    ]
+)

@@ -1,0 +1,81 @@
+/// An absolute path in a repository: bytes, which need not be UTF-8.
+///
+/// Always normal: it begins with a slash unless it is the root, which is empty, and has no `.`, `..`, doubled or
+/// trailing slash. That is the form whose MD5 is a catalog's key (`key`). Source: format 3, path keys.
+public struct RepositoryPath: Sendable, Hashable {
+    /// `""` for the root, else `/usr/bin`.
+    public let bytes: [UInt8]
+
+    public static let root = RepositoryPath(normal: [])
+
+    private init(normal bytes: [UInt8]) { self.bytes = bytes }
+
+    /// Normalises any path. `..` goes up but never above the root, and no symlink is looked at.
+    public init(bytes: some Sequence<UInt8>) {
+        let slash = UInt8(ascii: "/")
+        let dot = UInt8(ascii: ".")
+        var normal: [UInt8] = []
+        for component in Array(bytes).split(separator: slash) {
+            if component.elementsEqual([dot]) { continue }
+            if component.elementsEqual([dot, dot]) {
+                normal.removeLast(normal.count - (normal.lastIndex(of: slash) ?? 0))
+                continue
+            }
+            normal.append(slash)
+            normal.append(contentsOf: component)
+        }
+        self.bytes = normal
+    }
+
+    public init(_ text: some StringProtocol) { self.init(bytes: text.utf8) }
+
+    public var isRoot: Bool { bytes.isEmpty }
+
+    /// The key of the path's row in its catalog.
+    public var key: PathKey { PathKey(path: bytes.span.bytes) }
+
+    /// The last component; of the root, an empty name.
+    public var name: FileName {
+        guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return FileName(bytes: []) }
+        return FileName(bytes: Array(bytes[(slash + 1)...]))
+    }
+
+    /// The directory that holds it; `nil` for the root.
+    public var parent: RepositoryPath? {
+        guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return nil }
+        return RepositoryPath(normal: Array(bytes[..<slash]))
+    }
+
+    public var components: [FileName] {
+        bytes.split(separator: UInt8(ascii: "/")).map { FileName(bytes: Array($0)) }
+    }
+
+    /// The path of a directory's entry. The name must be one component (`FileName.isValid`).
+    public func appending(_ name: FileName) -> RepositoryPath {
+        RepositoryPath(normal: bytes + [UInt8(ascii: "/")] + name.bytes)
+    }
+
+    /// This path followed by all components of another.
+    public func appending(_ path: RepositoryPath) -> RepositoryPath { RepositoryPath(normal: bytes + path.bytes) }
+
+    /// Whether this path is `ancestor`, or lies below it.
+    public func isInside(_ ancestor: RepositoryPath) -> Bool {
+        bytes.starts(with: ancestor.bytes)
+            && (bytes.count == ancestor.bytes.count || bytes[ancestor.bytes.count] == UInt8(ascii: "/"))
+    }
+
+    /// What follows `ancestor`, as a path of its own; `nil` when this path is not inside it.
+    public func relative(to ancestor: RepositoryPath) -> RepositoryPath? {
+        isInside(ancestor) ? RepositoryPath(normal: Array(bytes[ancestor.bytes.count...])) : nil
+    }
+}
+
+extension RepositoryPath: ExpressibleByStringLiteral, CustomStringConvertible, Comparable {
+    public init(stringLiteral value: String) { self.init(value) }
+
+    /// The path as text, `/` for the root; bytes that are not UTF-8 become U+FFFD.
+    public var description: String { isRoot ? "/" : String(decoding: bytes, as: UTF8.self) }
+
+    /// By bytes.
+    public static func < (left: Self, right: Self) -> Bool { left.bytes.lexicographicallyPrecedes(right.bytes) }
+}
