@@ -32,8 +32,11 @@ public struct ContentHasher: ~Copyable {
             precondition(finished == 1, "OpenSSL fails in \(algorithm.name)")
             let restarted = EVP_DigestInit_ex2(context, nil, nil)
             precondition(restarted == 1, "OpenSSL refuses to restart \(algorithm.name)")
-            let span = RawSpan(_unsafeBytes: UnsafeRawBufferPointer(buffer)).extracting(first: HashAlgorithm.digestLength)
-            guard let hash = ContentHash(algorithm: algorithm, digest: span) else { fatalError("unreachable: 20 bytes") }
+            let span = RawSpan(_unsafeBytes: UnsafeRawBufferPointer(buffer)).extracting(
+                first: HashAlgorithm.digestLength)
+            guard let hash = ContentHash(algorithm: algorithm, digest: span) else {
+                fatalError("unreachable: 20 bytes")
+            }
             return hash
         }
     }
