@@ -92,7 +92,8 @@ let package = Package(
         .target(
             name: "FixtureTrees", dependencies: ["CASCore"], path: "Tests/FixtureTrees", swiftSettings: settings),
         .testTarget(
-            name: "CASCoreTests", dependencies: ["CASCore", "CVMFSTesting", "FixtureTrees"], swiftSettings: settings),
+            name: "CASCoreTests", dependencies: ["CASCore", "CZlib", "CVMFSTesting", "FixtureTrees"],
+            swiftSettings: settings),
         .testTarget(name: "SigningTests", dependencies: ["Signing", "FixtureTrees"], swiftSettings: settings),
         .testTarget(
             name: "TransportTests", dependencies: ["Transport", "CVMFSTesting", "LocalServers", "FixtureTrees"],

@@ -4,10 +4,18 @@ public enum Limits {
     public static let unknownObjectBytes: Int64 = 2 << 30
 
     /// Memory in which the decoders of the process unpack objects whole: 32 MiB. That holds the largest chunk of a
-    /// file (16 MiB) and its stored bytes, and is half of the 64 MiB in which a client must be able to print a file
-    /// of any size.
+    /// file (16 MiB) with its stored bytes unless they are as many, and is half of the 64 MiB in which a client must
+    /// be able to print a file of any size.
     public static let inflateBudgetBytes = 32 << 20
+
+    /// How much of that memory stays for the next objects when it is not in use: 16 MiB, which on each of two cores
+    /// is enough for a chunk of average size (8 MiB).
+    public static let idleInflateBytes = 16 << 20
 
     /// Plain bytes that a streaming decoder gives out at a time: 64 KiB, twice zlib's window.
     static let pieceBytes = 64 << 10
+
+    /// Idle states of each codec that are kept for reuse: 16, as many as the blocking pool has threads on 8 cores.
+    /// A state of zlib's holds 100 KiB.
+    static let idleCodecs = 16
 }

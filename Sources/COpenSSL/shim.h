@@ -1,10 +1,13 @@
-// What Swift cannot import: deprecated one-shot functions that OpenSSL 3 still keeps because its EVP
-// interface costs ten times the digest of a short path, and macros.
+// What Swift cannot import: deprecated functions that OpenSSL 3 still keeps because its EVP interface costs more
+// than the digest of a short path or a small object, and macros.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/md5.h>
 #include <openssl/pem.h>
+#include <openssl/ripemd.h>
 #include <openssl/rsa.h>
+#include <openssl/sha.h>
 #include <openssl/x509.h>

@@ -3,6 +3,15 @@ internal import SystemPackage
 
 /// Unpacks one zlib stream (RFC 1950) after another, piece by piece.
 package struct Inflater: ~Copyable {
+    static let pool = Pool<Inflater>(capacity: Limits.idleCodecs)
+
+    /// An inflater for one stream; give it to the pool afterwards.
+    static func idleOrNew() throws(CASError) -> Inflater {
+        guard var idle = pool.take() else { return try Inflater() }
+        idle.reset()
+        return idle
+    }
+
     /// zlib keeps a pointer to this structure in its state, so it must not move.
     private let stream: UnsafeMutablePointer<z_stream>
     private let piece: UnsafeMutableRawBufferPointer
@@ -65,18 +74,15 @@ package struct Inflater: ~Copyable {
     private mutating func inflate(
         _ input: RawSpan, limit: Int64, _ output: (RawSpan) throws(CASError) -> Void
     ) throws(CASError) -> Int {
-        // A typed error cannot leave `withUnsafeBytes` in every toolchain, so it is carried out by hand.
-        var failure: CASError?
-        let used = input.withUnsafeBytes { bytes in
+        // zlib keeps the pointer between its calls, so all of them are made while the span is borrowed.
+        let result = input.withUnsafeBytes { input -> Result<Int, CASError> in
             do throws(CASError) {
-                return try inflate(bytes, limit: limit, output)
+                return .success(try inflate(input, limit: limit, output))
             } catch {
-                failure = error
-                return 0
+                return .failure(error)
             }
         }
-        if let failure { throw failure }
-        return used
+        return try result.get()
     }
 
     private mutating func inflate(
@@ -101,7 +107,7 @@ package struct Inflater: ~Copyable {
             }
             if count > 0 {
                 produced += Int64(count)
-                try output(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: piece[..<count])))
+                try output(UnsafeRawBufferPointer(rebasing: piece[..<count]).bytes)
             }
             let left = Int(stream.pointee.avail_in)
             if code == Z_STREAM_END {

@@ -12,15 +12,24 @@ public final class BlockingPool: TaskExecutor {
 
     private let queue = JobQueue()
 
-    /// - Parameter threads: how many threads to start, at least one. They end when the pool is released.
+    /// - Parameter threads: how many threads to start, at least one. They end when the pool is released. Where the
+    ///   system gives fewer, the pool works with those; a process that gets none cannot go on.
     public init(threads: Int) {
+        var started = 0
         for _ in 0..<max(1, threads) {
-            let context = Unmanaged.passRetained(Worker(queue: queue, executor: asUnownedTaskExecutor()))
-            let error = cplatform_start_thread("cvmfs-pool", { context in
-                guard let context else { return }
-                Unmanaged<Worker>.fromOpaque(context).takeRetainedValue().run()
-            }, context.toOpaque())
-            precondition(error == 0, "no thread can be started (errno \(error))")
+            let worker = Unmanaged.passRetained(Worker(queue: queue, executor: asUnownedTaskExecutor()))
+            let error = cplatform_start_thread(
+                "cvmfs-pool",
+                { context in
+                    guard let context else { return }
+                    Unmanaged<Worker>.fromOpaque(context).takeRetainedValue().run()
+                }, worker.toOpaque())
+            guard error == 0 else {
+                worker.release()
+                precondition(started > 0, "no thread can be started (errno \(error))")
+                break
+            }
+            started += 1
         }
     }
 
@@ -32,6 +41,8 @@ public final class BlockingPool: TaskExecutor {
     }
 
     /// Runs a closure on one of the threads, for a caller on any executor.
+    ///
+    /// It runs also when the task has been cancelled, so that clean-up does; long work looks at `Task.isCancelled`.
     public func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
         try await withTaskExecutorPreference(self) { try await Self.here(body) }
     }

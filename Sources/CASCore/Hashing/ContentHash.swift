@@ -2,19 +2,27 @@
 ///
 /// A value of 24 bytes without references. Sorts as its text does. Source: format 1.
 public struct ContentHash: Sendable, Hashable, Comparable {
-    public let algorithm: HashAlgorithm
     // Big-endian words, so that comparing them compares the digests' bytes.
     private let first: UInt64
     private let second: UInt64
     private let third: UInt32
+    public let algorithm: HashAlgorithm
+
+    /// Length of the hexadecimal digits.
+    static let digitCount = 2 * HashAlgorithm.digestLength
+
+    /// - Parameter bytes: 20 bytes or more, of which the first 20 count.
+    init(algorithm: HashAlgorithm, twentyBytes bytes: UnsafeRawBufferPointer) {
+        self.algorithm = algorithm
+        first = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self))
+        second = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        third = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt32.self))
+    }
 
     /// - Parameter digest: exactly 20 bytes; anything else gives `nil`.
     public init?(algorithm: HashAlgorithm, digest: RawSpan) {
         guard digest.byteCount == HashAlgorithm.digestLength else { return nil }
-        self.algorithm = algorithm
-        first = UInt64(bigEndian: digest.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt64.self))
-        second = UInt64(bigEndian: digest.unsafeLoadUnaligned(fromByteOffset: 8, as: UInt64.self))
-        third = UInt32(bigEndian: digest.unsafeLoadUnaligned(fromByteOffset: 16, as: UInt32.self))
+        self = digest.withUnsafeBytes { ContentHash(algorithm: algorithm, twentyBytes: $0) }
     }
 
     /// - Parameter digest: exactly 20 bytes; anything else gives `nil`.
@@ -26,47 +34,48 @@ public struct ContentHash: Sendable, Hashable, Comparable {
     ///
     /// Gives `nil` for anything else, also for a kind letter behind it.
     public init?(_ text: some StringProtocol) {
-        let bytes = Array(text.utf8)
-        guard bytes.count >= 40 else { return nil }
-        let suffix = bytes[40...]
+        let parsed = text.utf8.withContiguousStorageIfAvailable { Self(text: UnsafeRawBufferPointer($0)) }
+        guard let hash = parsed ?? Array(text.utf8).withUnsafeBytes({ Self(text: $0) }) else { return nil }
+        self = hash
+    }
+
+    private init?(text: UnsafeRawBufferPointer) {
+        guard text.count >= Self.digitCount else { return nil }
+        let suffix = text[Self.digitCount...]
         guard let algorithm = HashAlgorithm.allCases.first(where: { $0.suffix.utf8.elementsEqual(suffix) }) else {
             return nil
         }
-        var digest: [UInt8] = []
-        digest.reserveCapacity(HashAlgorithm.digestLength)
-        for index in stride(from: 0, to: 40, by: 2) {
-            guard let high = Self.hexValue(bytes[index]), let low = Self.hexValue(bytes[index + 1]) else { return nil }
-            digest.append(high << 4 | low)
+        var words: (UInt64, UInt64, UInt64) = (0, 0, 0)
+        let isHexadecimal = withUnsafeMutableBytes(of: &words) { digest in
+            for index in 0..<HashAlgorithm.digestLength {
+                guard let high = Self.hexValue(text[2 * index]), let low = Self.hexValue(text[2 * index + 1]) else {
+                    return false
+                }
+                digest[index] = high << 4 | low
+            }
+            return true
         }
-        self.init(algorithm: algorithm, digest: digest.span.bytes)
+        guard isHexadecimal else { return nil }
+        self = withUnsafeBytes(of: &words) { Self(algorithm: algorithm, twentyBytes: $0) }
     }
 
     /// The 20 bytes of the digest.
-    public var digest: [UInt8] {
-        withUnsafeBytes(of: first.bigEndian) { Array($0) } + withUnsafeBytes(of: second.bigEndian) { Array($0) }
-            + withUnsafeBytes(of: third.bigEndian) { Array($0) }
+    public var digest: [UInt8] { withDigest { digest in digest.withUnsafeBytes { Array($0) } } }
+
+    /// Lends the 20 bytes of the digest, without an array.
+    package func withDigest<Result>(_ body: (RawSpan) -> Result) -> Result {
+        let words = (first.bigEndian, second.bigEndian, (UInt64(third) << 32).bigEndian)
+        return withUnsafeBytes(of: words) { buffer in
+            body(UnsafeRawBufferPointer(rebasing: buffer[..<HashAlgorithm.digestLength]).bytes)
+        }
     }
 
     /// The 40 lower-case hexadecimal digits, without the algorithm's suffix.
-    public var hexadecimal: String {
-        String(unsafeUninitializedCapacity: 40) { buffer in
-            var index = 0
-            for byte in digest {
-                buffer[index] = Self.hexDigit(byte >> 4)
-                buffer[index + 1] = Self.hexDigit(byte & 15)
-                index += 2
-            }
-            return index
-        }
-    }
+    public var hexadecimal: String { TextWriter.text { $0.append(self) } }
 
     public static func < (left: Self, right: Self) -> Bool {
         (left.first, left.second, left.third, left.algorithm.rawValue)
             < (right.first, right.second, right.third, right.algorithm.rawValue)
-    }
-
-    private static func hexDigit(_ value: UInt8) -> UInt8 {
-        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
     }
 
     private static func hexValue(_ digit: UInt8) -> UInt8? {
@@ -81,5 +90,10 @@ public struct ContentHash: Sendable, Hashable, Comparable {
 
 extension ContentHash: CustomStringConvertible, LosslessStringConvertible {
     /// The text form: hexadecimal digits and the algorithm's suffix.
-    public var description: String { hexadecimal + algorithm.suffix }
+    public var description: String {
+        TextWriter.text { text in
+            text.append(self)
+            text.append(algorithm.suffix)
+        }
+    }
 }

@@ -15,8 +15,12 @@ public struct ObjectID: Sendable, Hashable {
 
     /// Where a server keeps the object, below the repository's URL: `data/ab/cdef…C`.
     public var serverPath: String {
-        let digits = hash.hexadecimal
-        return "data/\(digits.prefix(2))/\(digits.dropFirst(2))\(hash.algorithm.suffix)\(kind.letter)"
+        TextWriter.text { text in
+            text.append("data/")
+            text.append(hash, inFolder: true)
+            text.append(hash.algorithm.suffix)
+            text.append(kind)
+        }
     }
 
     public static func == (left: Self, right: Self) -> Bool {
@@ -31,5 +35,11 @@ public struct ObjectID: Sendable, Hashable {
 
 extension ObjectID: CustomStringConvertible {
     /// The hash's text and the kind's letter.
-    public var description: String { hash.description + kind.letter }
+    public var description: String {
+        TextWriter.text { text in
+            text.append(hash)
+            text.append(hash.algorithm.suffix)
+            text.append(kind)
+        }
+    }
 }

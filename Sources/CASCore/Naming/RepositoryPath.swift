@@ -13,18 +13,35 @@ public struct RepositoryPath: Sendable, Hashable {
     /// Normalises any path. `..` goes up but never above the root, and no symlink is looked at.
     public init(bytes: some Sequence<UInt8>) {
         let slash = UInt8(ascii: "/")
-        let dot = UInt8(ascii: ".")
         var normal: [UInt8] = []
-        for component in Array(bytes).split(separator: slash) {
-            if component.elementsEqual([dot]) { continue }
-            if component.elementsEqual([dot, dot]) {
-                normal.removeLast(normal.count - (normal.lastIndex(of: slash) ?? 0))
-                continue
+        normal.reserveCapacity(bytes.underestimatedCount + 1)
+        /// Where the component begins that is being read: the place of its slash.
+        var component: Int?
+        for byte in bytes {
+            if byte == slash {
+                Self.close(&component, in: &normal)
+            } else {
+                if component == nil {
+                    component = normal.count
+                    normal.append(slash)
+                }
+                normal.append(byte)
             }
-            normal.append(slash)
-            normal.append(contentsOf: component)
         }
+        Self.close(&component, in: &normal)
         self.bytes = normal
+    }
+
+    /// Ends a component: takes it away again when it is `.`, and the one before it too when it is `..`.
+    private static func close(_ component: inout Int?, in normal: inout [UInt8]) {
+        guard let start = component else { return }
+        component = nil
+        let dot = UInt8(ascii: ".")
+        let name = normal[(start + 1)...]
+        guard name.count <= 2, name.allSatisfy({ $0 == dot }) else { return }
+        let isParent = name.count == 2
+        normal.removeLast(normal.count - start)
+        if isParent { normal.removeLast(normal.count - (normal.lastIndex(of: UInt8(ascii: "/")) ?? 0)) }
     }
 
     public init(_ text: some StringProtocol) { self.init(bytes: text.utf8) }
@@ -50,9 +67,17 @@ public struct RepositoryPath: Sendable, Hashable {
         bytes.split(separator: UInt8(ascii: "/")).map { FileName(bytes: Array($0)) }
     }
 
-    /// The path of a directory's entry. The name must be one component (`FileName.isValid`).
+    /// The path of a directory's entry.
+    ///
+    /// - Parameter name: one component. It is taken as it is, since a catalog's key is made of whatever its row says;
+    ///   a name that is not `FileName.isValid` gives a path that is not normal.
     public func appending(_ name: FileName) -> RepositoryPath {
-        RepositoryPath(normal: bytes + [UInt8(ascii: "/")] + name.bytes)
+        var joined: [UInt8] = []
+        joined.reserveCapacity(bytes.count + 1 + name.bytes.count)
+        joined.append(contentsOf: bytes)
+        joined.append(UInt8(ascii: "/"))
+        joined.append(contentsOf: name.bytes)
+        return RepositoryPath(normal: joined)
     }
 
     /// This path followed by all components of another.
@@ -76,6 +101,6 @@ extension RepositoryPath: ExpressibleByStringLiteral, CustomStringConvertible, C
     /// The path as text, `/` for the root; bytes that are not UTF-8 become U+FFFD.
     public var description: String { isRoot ? "/" : String(decoding: bytes, as: UTF8.self) }
 
-    /// By bytes.
+    /// By bytes, which is not the order of a walk: `/a.b` sorts before `/a/b`.
     public static func < (left: Self, right: Self) -> Bool { left.bytes.lexicographicallyPrecedes(right.bytes) }
 }

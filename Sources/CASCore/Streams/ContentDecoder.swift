@@ -3,27 +3,23 @@ internal import Synchronization
 /// Verifies an object while its stored bytes come in, and unpacks it into an output.
 ///
 /// Nothing is judged good before the hash of all stored bytes fits the name; until `finish()` has succeeded the output
-/// holds what an attacker may have sent. The plain content never exceeds the size that is expected, however the stored
-/// bytes are made.
+/// holds what an attacker may have sent. The content never exceeds the size that is expected, however the stored bytes
+/// are made.
+///
+/// There are three ways, chosen anew in every attempt:
+/// - A body that comes in one piece is hashed, and unpacked right away when the hash fits.
+/// - A zlib object whose size is known is collected and hashed, and unpacked whole once the hash fits.
+/// - Anything else, and what finds no room in the budget, is unpacked as it comes: only zlib sees unverified bytes.
 ///
 /// What the three methods throw is a `CASError`: `hashMismatch`, `corruptStream`, `sizeMismatch`, `tooLarge`, or the
 /// output's own.
 package final class ContentDecoder: ByteSink, Sendable {
-    private struct State: ~Copyable {
-        var isOpen = false
-        var hasher: ContentHasher
-        var inflater: Inflater?
-        var checksum = Checksum()
-        var size: Int64 = 0
-        var result: (size: Int64, checksum: UInt32)?
-    }
-
     private let id: ObjectID
     private let size: ContentSize
     private let output: any ContentOutput
     private let budget: InflateBudget
     /// Locked for the whole of a call: calls come one after another anyway, and this makes a caller's error harmless.
-    private let state: Mutex<State>
+    private let state = Mutex(DecoderState())
 
     /// - Parameters:
     ///   - size: what is known of the plain content's size, in bytes.
@@ -33,8 +29,9 @@ package final class ContentDecoder: ByteSink, Sendable {
         self.size = size
         self.output = output
         self.budget = budget
-        state = Mutex(State(hasher: ContentHasher(id.hash.algorithm)))
     }
+
+    deinit { state.withLock { $0.giveBackParts() } }
 
     /// Size and CRC-32 of the plain content; `nil` until `finish()` has succeeded.
     package var result: (size: Int64, checksum: UInt32)? { state.withLock { $0.result } }
@@ -42,77 +39,188 @@ package final class ContentDecoder: ByteSink, Sendable {
     package func restart(expectedLength: Int?) throws(CASError) {
         try state.withLock { state throws(CASError) in
             state.isOpen = false
-            state.result = nil
-            state.hasher = ContentHasher(id.hash.algorithm)
-            state.checksum = Checksum()
-            state.size = 0
-            if id.compression == .zlib { state.inflater = try Inflater() }
+            state.restart(expectedLength: expectedLength)
+            guard mostPlain >= 0 else {
+                throw CASError(.sizeMismatch, "object \(id): its catalog gives it the size \(mostPlain)")
+            }
             try output.restart()
             state.isOpen = true
         }
     }
 
     package func write(_ bytes: RawSpan) throws(CASError) {
-        try state.withLock { state throws(CASError) in
-            guard state.isOpen else { throw CASError(.system, "object \(id): written to without a restart") }
-            state.isOpen = false
-            state.hasher.update(bytes)
-            try unpack(bytes, &state)
-            state.isOpen = true
+        try attempt("more bytes come") { state throws(CASError) in
+            if bytes.byteCount > 0 { try take(bytes, &state) }
         }
     }
 
     package func finish() throws(CASError) {
-        try state.withLock { state throws(CASError) in
-            guard state.isOpen else { throw CASError(.system, "object \(id): finished without a restart") }
+        try attempt("the end comes") { state throws(CASError) in
+            try complete(&state)
             state.isOpen = false
-            let found = state.hasher.finalize()
-            guard found == id.hash else {
-                throw CASError(.hashMismatch, "object \(id): the bytes received have the hash \(found)")
-            }
-            do throws(CASError) { try state.inflater?.finish() } catch { throw named(error) }
-            if case .exactly(let expected) = size, state.size != expected {
-                throw CASError(.sizeMismatch, "object \(id): has \(state.size) bytes instead of \(expected)")
-            }
-            state.result = (state.size, state.checksum.value)
+            state.giveBackParts()
         }
     }
 
-    private var limit: Int64 {
+    /// Runs a step of the attempt under way. After a failure only a restart goes on.
+    private func attempt(
+        _ step: String, _ body: (inout DecoderState) throws(CASError) -> Void
+    ) throws(CASError) {
+        try state.withLock { state throws(CASError) in
+            guard state.isOpen else { throw CASError(.system, "object \(id): \(step) without a restart before") }
+            do throws(CASError) {
+                try body(&state)
+            } catch {
+                state.isOpen = false
+                state.giveBackParts()
+                throw named(error)
+            }
+        }
+    }
+
+    // MARK: Stored bytes
+
+    private func take(_ bytes: RawSpan, _ state: inout DecoderState) throws(CASError) {
+        guard !state.isVerified else {
+            throw CASError(.hashMismatch, "more bytes follow the \(state.stored) that the name stands for")
+        }
+        guard bytes.byteCount <= mostStored - state.stored else {
+            throw CASError(.tooLarge, "more bytes come than the \(mostStored) that content of its size can have")
+        }
+        let isFirst = state.stored == 0
+        state.stored += Int64(bytes.byteCount)
+        if isFirst {
+            if state.expectedLength == bytes.byteCount,
+                ContentHash(hashing: bytes, with: id.hash.algorithm) == id.hash
+            {
+                state.isVerified = true
+                return try unpackVerified(bytes, &state)
+            }
+            state.hasher = ContentHasher(id.hash.algorithm)
+            state.room = roomToCollect(expectedLength: state.expectedLength)
+        }
+        state.hasher?.update(bytes)
+        if state.room != nil {
+            if collect(bytes, &state) { return }
+            try stopCollecting(before: bytes.byteCount, &state)
+        }
+        try unpack(bytes, &state)
+    }
+
+    private func complete(_ state: inout DecoderState) throws(CASError) {
+        if !state.isVerified {
+            let found = state.hasher?.finalize() ?? ContentHash(hashing: RawSpan(), with: id.hash.algorithm)
+            guard found == id.hash else {
+                throw CASError(.hashMismatch, "the \(state.stored) bytes received have the hash \(found)")
+            }
+            if let room = state.room.take() {
+                let collected = UnsafeRawBufferPointer(rebasing: room.bytes[..<Int(state.stored)])
+                try unpackWhole(collected.bytes, into: plainPart(of: room), &state)
+            } else if id.compression == .zlib, state.inflater == nil {
+                throw CASError(.corruptStream, "no bytes are no zlib stream")
+            }
+        }
+        try state.inflater?.finish()
+        if case .exactly(let expected) = size, state.plain != expected {
+            throw CASError(.sizeMismatch, "the content has \(state.plain) bytes instead of \(expected)")
+        }
+        state.result = (state.plain, state.checksum.value)
+    }
+
+    // MARK: Whole
+
+    /// Room for the stored bytes and the content, where both sizes are known and unpacking whole is worth it.
+    private func roomToCollect(expectedLength: Int?) -> InflateRoom? {
+        guard let plain = sizeOfWhole else { return nil }
+        // What is longer than it said is streamed after all, so the hint need not be true.
+        let stored = min(max(0, expectedLength.map(Int64.init) ?? mostStored), mostStored)
+        let (sum, overflow) = stored.addingReportingOverflow(Int64(plain))
+        return overflow ? nil : budget.room(Int(sum))
+    }
+
+    /// The content's size if it can be unpacked whole.
+    private var sizeOfWhole: Int? {
+        #if libdeflate
+            guard id.compression == .zlib, case .exactly(let plain) = size else { return nil }
+            return Int(plain)
+        #else
+            return nil
+        #endif
+    }
+
+    private func plainPart(of room: borrowing InflateRoom) -> UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(rebasing: room.bytes[(room.bytes.count - (sizeOfWhole ?? 0))...])
+    }
+
+    /// Keeps the bytes for later; false when there are more than was planned for.
+    private func collect(_ bytes: RawSpan, _ state: inout DecoderState) -> Bool {
+        guard let room = state.room?.bytes, let plain = sizeOfWhole else { return false }
+        let end = Int(state.stored)
+        guard end <= room.count - plain else { return false }
+        bytes.withUnsafeBytes { room[(end - $0.count)..<end].copyBytes(from: $0) }
+        return true
+    }
+
+    /// Streams what was collected.
+    private func stopCollecting(before count: Int, _ state: inout DecoderState) throws(CASError) {
+        guard let room = state.room.take() else { return }
+        try unpack(UnsafeRawBufferPointer(rebasing: room.bytes[..<(Int(state.stored) - count)]).bytes, &state)
+    }
+
+    private func unpackVerified(_ bytes: RawSpan, _ state: inout DecoderState) throws(CASError) {
+        if let plain = sizeOfWhole, let room = budget.room(plain) {
+            try unpackWhole(bytes, into: room.bytes, &state)
+        } else {
+            try unpack(bytes, &state)
+        }
+    }
+
+    private func unpackWhole(
+        _ stored: RawSpan, into plain: UnsafeMutableRawBufferPointer, _ state: inout DecoderState
+    ) throws(CASError) {
+        #if libdeflate
+            try WholeInflater.inflate(stored, into: plain)
+            try give(UnsafeRawBufferPointer(plain).bytes, &state)
+        #endif
+    }
+
+    // MARK: Streaming
+
+    private func unpack(_ bytes: RawSpan, _ state: inout DecoderState) throws(CASError) {
+        guard id.compression == .zlib else { return try give(bytes, &state) }
+        if state.inflater == nil { state.inflater = try Inflater.idleOrNew() }
+        // Out of the state, since the closure changes the state.
+        guard var inflater = state.inflater.take() else { return }
+        do throws(CASError) {
+            try inflater.update(bytes, limit: mostPlain) { piece throws(CASError) in try give(piece, &state) }
+        } catch {
+            state.inflater = consume inflater
+            throw error
+        }
+        state.inflater = consume inflater
+    }
+
+    private func give(_ plain: RawSpan, _ state: inout DecoderState) throws(CASError) {
+        state.plain += Int64(plain.byteCount)
+        state.checksum.update(plain)
+        try output.write(plain)
+    }
+
+    // MARK: Bounds
+
+    private var mostPlain: Int64 {
         switch size {
         case .exactly(let bytes), .atMost(let bytes): bytes
         }
     }
 
-    private func unpack(_ bytes: RawSpan, _ state: inout State) throws(CASError) {
-        guard id.compression == .zlib else { return try take(bytes, &state) }
-        do throws(CASError) {
-            var plain = state.size
-            var checksum = state.checksum
-            try state.inflater?.update(bytes, limit: limit) { piece throws(CASError) in
-                plain += Int64(piece.byteCount)
-                checksum.update(piece)
-                try output.write(piece)
-            }
-            state.size = plain
-            state.checksum = checksum
-        } catch { throw named(error) }
-    }
-
-    private func take(_ bytes: RawSpan, _ state: inout State) throws(CASError) {
-        guard Int64(bytes.byteCount) <= limit - state.size else {
-            throw named(CASError(.tooLarge, "has more than the \(limit) bytes expected"))
-        }
-        state.size += Int64(bytes.byteCount)
-        state.checksum.update(bytes)
-        try output.write(bytes)
-    }
+    private var mostStored: Int64 { id.compression.mostStoredBytes(ofPlain: mostPlain) }
 
     /// The error with the object's name, unless it is the output's own.
     private func named(_ error: CASError) -> CASError {
         guard error.isBadData else { return error }
         var code = error.code
         if code == .tooLarge, case .exactly = size { code = .sizeMismatch }
-        return CASError(code, "object \(id): \(error.message)", cause: error)
+        return CASError(code, "object \(id): \(error.message)", cause: error.cause)
     }
 }
