@@ -11,3 +11,6 @@
 #include <openssl/rsa.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
+
+/// How a distinguished name is printed: RFC 2253, but letters outside ASCII as UTF-8 instead of escapes.
+static const unsigned long copenssl_name_flags = XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB;
