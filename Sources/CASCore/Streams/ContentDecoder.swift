@@ -116,7 +116,7 @@ package final class ContentDecoder: ByteSink, Sendable {
             if let room = state.room.take() {
                 let collected = UnsafeRawBufferPointer(rebasing: room.bytes[..<Int(state.stored)])
                 try unpackWhole(collected.bytes, into: plainPart(of: room), &state)
-            } else if id.compression == .zlib, state.inflater == nil {
+            } else if id.compression == .zlib, state.stored == 0 {
                 throw CASError(.corruptStream, "no bytes are no zlib stream")
             }
         }
@@ -179,9 +179,11 @@ package final class ContentDecoder: ByteSink, Sendable {
         _ stored: RawSpan, into plain: UnsafeMutableRawBufferPointer, _ state: inout DecoderState
     ) throws(CASError) {
         #if libdeflate
-            try WholeInflater.inflate(stored, into: plain)
-            try give(UnsafeRawBufferPointer(plain).bytes, &state)
+            if WholeInflater.inflate(stored, into: plain) {
+                return try give(UnsafeRawBufferPointer(plain).bytes, &state)
+            }
         #endif
+        try unpack(stored, &state)
     }
 
     // MARK: Streaming
