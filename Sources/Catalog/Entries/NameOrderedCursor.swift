@@ -1,0 +1,92 @@
+internal import CASCore
+
+/// The entries of a directory in the order of their names' bytes; see `FileCatalog.entriesByName(in:)`.
+///
+/// SQLite's own sorting keeps all rows in memory or spills them to temporary files. Here only the names are kept, as
+/// many as the limit allows; the entries follow one by one.
+public struct NameOrderedCursor: Sendable {
+    private let catalog: FileCatalog
+    private let parent: PathKey
+    private let includesHidden: Bool
+    private let bound: Int
+    /// The last name given out, and its row; what comes up to them is passed over.
+    private var last: (name: [UInt8], rowID: Int64)?
+    private var names = SortedNames()
+    private var index = 0
+    private var isOver = false
+
+    init(
+        catalog: FileCatalog, parent: PathKey, after name: FileName?, includingHidden: Bool,
+        boundedTo bound: Int = CatalogLimits.sortingBytes
+    ) {
+        self.catalog = catalog
+        self.parent = parent
+        self.bound = bound
+        includesHidden = includingHidden
+        last = name.map { ($0.bytes, .max) }
+        names.isComplete = false
+    }
+
+    /// The next entry; `nil` behind the last.
+    ///
+    /// A malformed entry throws in its place, with `malformedEntry`, and the one behind it follows; so does a second
+    /// entry of the same name.
+    public mutating func next() throws(CatalogError) -> CatalogEntry? {
+        while !isOver {
+            guard index < names.count else {
+                guard !names.isComplete else { break }
+                do throws(CatalogError) {
+                    names = try readNames()
+                    index = 0
+                } catch {
+                    isOver = true
+                    throw error
+                }
+                continue
+            }
+            let (name, rowID) = names[index]
+            index += 1
+            let isSecond = name == last?.name
+            last = (name, rowID)
+            guard let entry = try catalog.entry(rowID: rowID) else {
+                throw CatalogError(.corrupt, "\(catalog.database.label) is corrupt: row \(rowID) is gone")
+            }
+            guard !name.isEmpty, !isSecond else {
+                let problem = name.isEmpty ? "no name, but a directory above it" : "the name of another in its directory"
+                throw CatalogError(
+                    .malformedEntry, "\(catalog.database.label): the entry \"\(entry.name)\" (row \(rowID)) has \(problem)")
+            }
+            return entry
+        }
+        return nil
+    }
+
+    /// Goes over the directory once, for the names that come next.
+    private func readNames() throws(CatalogError) -> SortedNames {
+        var names = SortedNames()
+        var position = Int64.min
+        while true {
+            let page = try EntryPage.read(.namesPage, of: catalog, after: position) { statement, position, count in
+                statement.bind(parent.first, at: 1)
+                statement.bind(parent.second, at: 2)
+                statement.bind(position, at: 3)
+                statement.bind(count, at: 4)
+            } _: { row throws(CatalogError) -> (name: [UInt8], rowID: Int64)? in
+                let flags = EntryFlags(rawValue: UInt32(truncatingIfNeeded: row.integer(2) ?? 0))
+                guard includesHidden || !flags.contains(.hidden), let rowID = row.integer(0) else { return nil }
+                // Whatever is wrong with a name shows when the entry is read.
+                return (Array((row.text(1) ?? []).prefix(CatalogLimits.nameBytes)), rowID)
+            }
+            for (name, rowID) in page.rows {
+                if let last, name == last.name ? rowID <= last.rowID : name.lexicographicallyPrecedes(last.name) {
+                    continue
+                }
+                names.add(name, rowID: rowID, boundedTo: bound)
+            }
+            guard !page.isLast else { break }
+            position = page.position
+        }
+        names.sort()
+        return names
+    }
+}
