@@ -12,7 +12,9 @@ enum TestKeys {
     static let otherCertificate = selfSigned(otherPublisher, "other")
 
     // 1024 bits: a fifth of the time, and nothing here depends on how hard they are to break.
-    private static func key() -> RSAPrivateKey { need { () throws(SigningError) in try RSAPrivateKey(generatingBits: 1024) } }
+    private static func key() -> RSAPrivateKey {
+        need { () throws(SigningError) in try RSAPrivateKey(generatingBits: 1024) }
+    }
 
     private static func selfSigned(_ key: RSAPrivateKey, _ name: String) -> Certificate {
         need { () throws(SigningError) in

@@ -6,7 +6,7 @@ public struct MasterKey: Sendable, Hashable {
 
     init(key: RSAPublicKey) { self.key = key }
 
-    /// Reads the first public key of a PEM text (`PUBLIC KEY`, SubjectPublicKeyInfo), as the reference does with a file.
+    /// Reads the first public key of a PEM text (`BEGIN PUBLIC KEY`), as the reference does with a file.
     ///
     /// - Throws: `SigningError`: `keyMalformed` when there is none or it is not RSA, `tooLarge`.
     public init(pem text: [UInt8]) throws(SigningError) {

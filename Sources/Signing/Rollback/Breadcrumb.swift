@@ -73,8 +73,8 @@ extension Breadcrumb {
     /// | same or later | higher, or 0 and 0 | another | `newer` |
     /// | same or later | same, not 0 | another | refused: `manifestNotNewer` |
     ///
-    /// In the last case two different states claim one revision (a stratum 0 restored from a backup, say). The reference
-    /// silently stays with the one that it has; here the reader stays too, but can say why.
+    /// In the last case two different states claim one revision (a stratum 0 restored from a backup, say). The
+    /// reference silently stays with the one that it has; here the reader stays too, but can say why.
     ///
     /// This may be asked of a manifest that is not verified yet, to spare the rest when nothing is new; only a trusted
     /// one makes a `Breadcrumb`.

@@ -24,7 +24,9 @@ public struct Blacklist: Sendable, Hashable {
         self.revisions = revisions
     }
 
-    /// Reads the text of a blacklist: a fingerprint a line, or `<NAME N`. Other lines mean nothing, as in the reference.
+    /// Reads the text of a blacklist: a fingerprint a line, or `<NAME N`.
+    ///
+    /// Other lines mean nothing, as in the reference.
     ///
     /// - Throws: `SigningError` (`tooLarge`): half a blacklist is none.
     public init(parsing bytes: [UInt8]) throws(SigningError) {
