@@ -19,6 +19,8 @@ public struct CASError: Error, Sendable, CustomStringConvertible {
         case noSpace
         /// The store cannot be written.
         case readOnly
+        /// The folder is no cache of this kind, or of a version that is not known here.
+        case incompatible
         /// Another failure of the operating system; see `errno`.
         case system
     }
@@ -42,7 +44,7 @@ public struct CASError: Error, Sendable, CustomStringConvertible {
     public var isBadData: Bool {
         switch code {
         case .hashMismatch, .corruptStream, .tooLarge, .sizeMismatch: true
-        case .damagedCache, .notFound, .noSpace, .readOnly, .system: false
+        case .damagedCache, .notFound, .noSpace, .readOnly, .incompatible, .system: false
         }
     }
 

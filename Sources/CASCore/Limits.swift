@@ -18,4 +18,7 @@ public enum Limits {
     /// Idle states of each codec that are kept for reuse: 16, as many as the blocking pool has threads on 8 cores.
     /// A state of zlib's holds 100 KiB.
     static let idleCodecs = 16
+
+    /// Length of the list of a pin: 512 MiB, 24 million objects, more than any repository that was seen.
+    static let pinFileBytes: Int64 = 512 << 20
 }

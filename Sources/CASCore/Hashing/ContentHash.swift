@@ -70,6 +70,14 @@ public struct ContentHash: Sendable, Hashable, Comparable {
         }
     }
 
+    /// Writes the 20 bytes of the digest to the start of a buffer that holds as many, without allocating.
+    package func copyDigest(to buffer: UnsafeMutableRawBufferPointer) {
+        precondition(buffer.count >= HashAlgorithm.digestLength, "the buffer is shorter than a digest")
+        buffer.storeBytes(of: first.bigEndian, toByteOffset: 0, as: UInt64.self)
+        buffer.storeBytes(of: second.bigEndian, toByteOffset: 8, as: UInt64.self)
+        buffer.storeBytes(of: third.bigEndian, toByteOffset: 16, as: UInt32.self)
+    }
+
     /// The 40 lower-case hexadecimal digits, without the algorithm's suffix.
     public var hexadecimal: String { TextWriter.text { $0.append(self) } }
 

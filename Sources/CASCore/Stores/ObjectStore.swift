@@ -10,7 +10,7 @@ public protocol ObjectStore: Sendable {
 
     /// The object, from the store or else from `source`.
     ///
-    /// Concurrent calls for the same object make one flight: `source` of the first runs, all get its result, and it is
+    /// Concurrent calls for the same object and size make one flight: one `source` runs, all get its result, and it is
     /// cancelled when every waiting task is. `source` must stream the object's bytes as stored (compressed) into the
     /// sink, as `ObjectTransport.fetch` does; the sink verifies, unpacks and writes, and the object becomes visible
     /// only when `finish()` has succeeded.
@@ -27,11 +27,16 @@ public protocol ObjectStore: Sendable {
     /// Whether the store has the object, at the price of a look-up that neither opens it nor counts as a use.
     func contains(_ id: ObjectID) -> Bool
 
+    /// Whether the store takes no objects: `object` then gives only what it has, and throws `readOnly` otherwise.
+    var isReadOnly: Bool { get }
+
     /// Drops the object; what is open stays readable. Nothing happens when it is absent.
     func remove(_ id: ObjectID) throws(CASError)
 }
 
 extension ObjectStore {
+    public var isReadOnly: Bool { false }
+
     /// The object with demand priority.
     public func object(
         _ id: ObjectID, size: ContentSize = .atMost(Limits.unknownObjectBytes), priority: FetchPriority = .demand,
@@ -47,6 +52,18 @@ public enum ContentSize: Sendable, Hashable {
     case exactly(Int64)
     /// Nothing but a bound is known; what is longer is refused.
     case atMost(Int64)
+
+    /// Refuses content of a size that it must not have; what a store holds is bound by it as what is fetched is.
+    /// - Throws: `sizeMismatch` or `tooLarge`.
+    package func check(_ size: Int64, of id: ObjectID) throws(CASError) {
+        switch self {
+        case .exactly(let expected) where size != expected:
+            throw CASError(.sizeMismatch, "object \(id): has \(size) bytes instead of \(expected)")
+        case .atMost(let limit) where size > limit:
+            throw CASError(.tooLarge, "object \(id): has \(size) bytes, more than the \(limit) expected")
+        default: break
+        }
+    }
 }
 
 /// What is waited for overtakes what is fetched ahead of need.

@@ -2,7 +2,11 @@
 #ifndef CPLATFORM_H
 #define CPLATFORM_H
 
+#include "CPlatformFiles.h"
+
 #include <stdint.h>
+
+#include "CacheFiles.h"
 
 /// Starts a detached thread that calls `body(context)`. Returns 0 or an errno.
 int cplatform_start_thread(const char *name, void (*body)(void *), void *context);

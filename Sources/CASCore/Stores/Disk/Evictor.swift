@@ -1,0 +1,226 @@
+internal import CPlatform
+internal import Synchronization
+internal import SystemPackage
+
+/// Makes room in a cache: the objects that were not used for the longest time go, never one that is open or pinned.
+///
+/// One at a time evicts, of all processes. What is open is locked by those who have it open, so an object that can be
+/// locked exclusively is in nobody's hands.
+final class Evictor: Sendable {
+    /// Objects looked at to find where to cut: the estimate is then good to about a hundredth.
+    private static let sampleCount = 8192
+    /// Names taken away with the lock held once: pinning waits no longer than that.
+    private static let stepCount = 64
+    /// Bytes written between two looks at the disk's free space.
+    private static let spaceInterval: Int64 = 4 << 20
+    /// How often one writer makes room for one write; other processes may fill the disk as fast.
+    private static let mostAttempts = 64
+
+    let policy: EvictionPolicy
+    private let folder: CacheFolder
+    private let usage: UsageCounters
+    private let pins: PinFolder
+    private let counters: StoreCounters
+    private let isRunning = Atomic<Bool>(false)
+    private let writtenSinceLook = Atomic<Int64>(0)
+
+    init(
+        _ folder: CacheFolder, _ usage: UsageCounters, _ pins: PinFolder, _ counters: StoreCounters,
+        limit: ByteCount, reserve: ByteCount?
+    ) {
+        self.folder = folder
+        self.usage = usage
+        self.pins = pins
+        self.counters = counters
+        var space = cplatform_space()
+        let isKnown = cplatform_space_of(folder.descriptor, &space) >= 0
+        let reserve = reserve?.bytes ?? (isKnown ? EvictionPolicy.defaultReserve(ofDisk: space.total) : 0)
+        policy = EvictionPolicy(limit: limit.bytes, reserve: reserve)
+    }
+
+    // MARK: When
+
+    /// Starts an eviction in the background when it is time for one.
+    /// - Parameters:
+    ///   - bytes: how many were just written.
+    ///   - total: what the store holds now.
+    func noteWritten(_ bytes: Int64, total: StoreUsage) {
+        var isDue = total.size.bytes > policy.startMark
+        if writtenSinceLook.add(bytes, ordering: .relaxed).newValue >= Self.spaceInterval {
+            writtenSinceLook.store(0, ordering: .relaxed)
+            var space = cplatform_space()
+            if cplatform_space_of(folder.descriptor, &space) >= 0, space.available < policy.reserve { isDue = true }
+        }
+        if isDue { startUpkeep() }
+    }
+
+    /// Counts anew in the background when nobody knows what the folder holds.
+    func startUpkeep() {
+        guard isRunning.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged
+        else { return }
+        Task(executorPreference: BlockingPool.shared, priority: .utility) { [self] in
+            // Whoever holds the lock is at it. What fails here fails again, and is reported, where room is needed.
+            _ = try? folder.withLock(.eviction, waits: false) { () throws(CASError) in try makeRoomLocked(.upkeep) }
+            isRunning.store(false, ordering: .releasing)
+        }
+    }
+
+    /// Makes room now, on the calling thread.
+    /// - Returns: whether there may be more room than before. False: nothing can be evicted.
+    func makeRoom(for need: EvictionPolicy.Need) throws(CASError) -> Bool {
+        let freed = try folder.withLock(.eviction, waits: false) { () throws(CASError) in try makeRoomLocked(need) }
+        if let freed { return freed > 0 }
+        // Another is at it, and nothing is better than waiting for what it frees.
+        _ = try folder.withLock(.eviction) { () throws(CASError) in }
+        return true
+    }
+
+    /// Does something that writes, and again after an eviction as long as the disk is full and something can be
+    /// evicted. It must hold no lock of the folder.
+    /// - Throws: what `body` throws; `noSpace` only when nothing can be evicted.
+    func retryingWhenFull<Result: ~Copyable>(
+        _ body: () throws(CASError) -> Result
+    ) throws(CASError) -> Result {
+        // Some file systems give back what was deleted only when their journal is written; evicting more before that
+        // would be for nothing.
+        var mayBeInJournal = false
+        for _ in 0..<Self.mostAttempts {
+            do throws(CASError) { return try body() } catch {
+                guard error.code == .noSpace else { throw error }
+                if mayBeInJournal {
+                    mayBeInJournal = false
+                    _ = cplatform_sync_file_system(folder.descriptor)
+                } else {
+                    guard try makeRoom(for: .fullDisk) else { throw noSpace(error) }
+                    mayBeInJournal = true
+                }
+            }
+        }
+        do throws(CASError) { return try body() } catch { throw error.code == .noSpace ? noSpace(error) : error }
+    }
+
+    private func noSpace(_ cause: CASError) -> CASError {
+        CASError(
+            .noSpace,
+            "cache folder \(folder.path): the disk is full, and what is left in the cache is in use; free space on that "
+                + "disk", errno: cause.errno, cause: cause)
+    }
+
+    // MARK: How
+
+    /// - Returns: how many bytes came free.
+    private func makeRoomLocked(_ need: EvictionPolicy.Need) throws(CASError) -> Int64 {
+        if try usage.doubt != .none {
+            for number in ObjectFolder.all { _ = try number.scan(folder, correcting: usage) }
+            try usage.clearDoubt()
+        }
+        var space = cplatform_space()
+        let isKnown = cplatform_space_of(folder.descriptor, &space) >= 0
+        let goal = policy.bytesToFree(
+            for: need, used: try usage.total.size.bytes, available: isKnown ? space.available : nil,
+            availableFiles: isKnown && space.available_files >= 0 ? space.available_files : nil)
+        guard goal > 0 else { return 0 }
+        return try evict(goal)
+    }
+
+    private func evict(_ goal: Int64) throws(CASError) -> Int64 {
+        var pinned = try PinnedObjects(pins, usage)
+        // Always beginning with the same folder would be unfair to what is in it.
+        let start = UInt8.random(in: 0 ... .max)
+        var freed: Int64 = 0
+        for attempt in 0..<3 {
+            // Objects in use do not go, so what was estimated may not be enough; in the end everything else must.
+            let cut = attempt == 2 ? .max : try estimate(goal - freed, start, pinned)
+            for number in ObjectFolder.all {
+                let folder = ObjectFolder(number: number.number &+ start)
+                freed += try sweep(folder, cut: cut, goal: goal - freed, &pinned)
+                if freed >= goal { return freed }
+            }
+            if cut == .max { break }
+        }
+        return freed
+    }
+
+    private func estimate(_ goal: Int64, _ start: UInt8, _ pinned: PinnedObjects) throws(CASError) -> Int64 {
+        var sample = EvictionSample()
+        var folders: Int64 = 0
+        for number in ObjectFolder.all {
+            for object in try ObjectFolder(number: number.number &+ start).scan(folder, correcting: usage)
+            where !pinned.contains(object.id) {
+                sample.add(accessed: object.accessed, charge: UsageCounters.charge(object.size))
+            }
+            folders += 1
+            if sample.count >= Self.sampleCount { break }
+        }
+        if folders == 256 { return sample.cut(freeing: goal) }
+        // A little more than its share, lest the estimate falls short of the goal and another turn is needed.
+        return sample.cut(freeing: goal / 256 * folders / 20 * 21)
+    }
+
+    /// Evicts from one folder what was last used up to the cut, until the goal is reached.
+    private func sweep(
+        _ number: ObjectFolder, cut: Int64, goal: Int64, _ pinned: inout PinnedObjects
+    ) throws(CASError) -> Int64 {
+        var victims = try number.scan(folder, correcting: usage)[...].filter {
+            $0.accessed <= cut && !pinned.contains($0.id)
+        }[...]
+        var freed: Int64 = 0
+        while !victims.isEmpty, freed < goal {
+            let step = victims.prefix(Self.stepCount)
+            victims = victims.dropFirst(Self.stepCount)
+            freed += try removeStep(step, in: number, cut: cut, goal: goal - freed, &pinned)
+        }
+        return freed
+    }
+
+    private func removeStep(
+        _ step: ArraySlice<ObjectFolder.Entry>, in number: ObjectFolder, cut: Int64, goal: Int64,
+        _ pinned: inout PinnedObjects
+    ) throws(CASError) -> Int64 {
+        var files: [Int32] = []
+        // The blocks of a file come free when it is closed, which may take long; the lock is given back before.
+        defer { for file in files { cplatform_close(file) } }
+        var freed: Int64 = 0
+        _ = try folder.withLock(.removal) { () throws(CASError) in
+            try pinned.refresh(pins, usage)
+            var objects: Int64 = 0
+            for victim in step where freed < goal && !pinned.contains(victim.id) {
+                let name = ObjectName(victim.id)
+                let file = name.withPointer { cplatform_open_file(folder.descriptor, $0, 0) }
+                guard file >= 0 else { continue }
+                files.append(file)
+                var status = cplatform_status()
+                guard cplatform_lock(file, 1, 0) >= 0, cplatform_status_of(file, &status) >= 0,
+                    status.is_regular != 0, status.accessed <= cut,
+                    name.withPointer({ cplatform_remove_file(folder.descriptor, $0) }) >= 0
+                else { continue }
+                folder.removeCheck(victim.id)
+                freed += UsageCounters.charge(status.size)
+                objects += 1
+            }
+            if objects == 0 { return }
+            try usage.release(freed, objects: objects, in: number.number)
+            counters.evictedObjects.add(UInt64(objects), ordering: .relaxed)
+            counters.evictedBytes.add(UInt64(freed), ordering: .relaxed)
+        }
+        return freed
+    }
+}
+
+/// What is pinned, as of some generation.
+private struct PinnedObjects {
+    private var generation: UInt64
+    private var lists: [PinFile]
+
+    init(_ pins: PinFolder, _ usage: UsageCounters) throws(CASError) {
+        // The number first: a pin that is set between the two lines is then merely read twice.
+        generation = try usage.pinsGeneration()
+        lists = try pins.all(removesDead: true).map(\.pin)
+    }
+
+    mutating func refresh(_ pins: PinFolder, _ usage: UsageCounters) throws(CASError) {
+        if try usage.pinsGeneration() != generation { self = try PinnedObjects(pins, usage) }
+    }
+
+    func contains(_ id: ObjectID) -> Bool { lists.contains { $0.contains(id) } }
+}
