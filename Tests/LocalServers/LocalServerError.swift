@@ -1,0 +1,6 @@
+/// Why a server for a test could not be started or asked.
+package struct LocalServerError: Error, CustomStringConvertible {
+    package let description: String
+
+    init(_ description: String) { self.description = description }
+}
