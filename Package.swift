@@ -61,7 +61,7 @@ let package = Package(
         .target(name: "Signing", dependencies: ["CASCore", "COpenSSL"], swiftSettings: settings),
         .target(
             name: "Transport",
-            dependencies: ["CASCore", "CCurl", .product(name: "SystemPackage", package: "swift-system")],
+            dependencies: ["CASCore", "CCurl", "CPlatform", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: settings),
         .target(
             name: "Catalog",

@@ -1,0 +1,156 @@
+public import CASCore
+import Synchronization
+
+/// Fetches from the first of several servers that delivers, and tries again where that may help.
+///
+/// What fails on the way is asked for once more after a pause; a server that does not deliver is left for the next
+/// one, by all downloads together, until half an hour later; bytes that the sink finds wrong are asked for once more
+/// past all caches. Source: format 5.
+public final class FailoverTransport: ObjectTransport {
+    /// What it needs of the world: the time, and chance.
+    package struct Surroundings: Sendable {
+        /// Since any fixed moment; only differences count.
+        package var now: @Sendable () -> Duration
+        package var sleep: @Sendable (Duration) async throws -> Void
+        /// Evenly spread from 0 to 1.
+        package var random: @Sendable () -> Double
+
+        package init(
+            now: @escaping @Sendable () -> Duration, sleep: @escaping @Sendable (Duration) async throws -> Void,
+            random: @escaping @Sendable () -> Double
+        ) {
+            self.now = now
+            self.sleep = sleep
+            self.random = random
+        }
+
+        package static let real: Surroundings = {
+            let start = ContinuousClock.now
+            return Surroundings(
+                now: { ContinuousClock.now - start }, sleep: { try await Task.sleep(for: $0) },
+                random: { Double.random(in: 0...1) })
+        }()
+    }
+
+    private let transports: [any ObjectTransport]
+    private let policy: RetryPolicy
+    private let surroundings: Surroundings
+    private let ring: Mutex<ServerRing>
+
+    /// Puts transports in order, one for each server.
+    ///
+    /// - Parameter transports: the preferred one first; between 1 and `TransportLimits.servers`.
+    /// - Throws: `TransportError` with code `invalidConfiguration`, when there are none or too many.
+    public convenience init(
+        _ transports: [any ObjectTransport], policy: RetryPolicy = RetryPolicy()
+    ) throws(TransportError) {
+        try self.init(transports, policy: policy, surroundings: .real)
+    }
+
+    package init(
+        _ transports: [any ObjectTransport], policy: RetryPolicy, surroundings: Surroundings
+    ) throws(TransportError) {
+        guard (1...TransportLimits.servers).contains(transports.count) else {
+            throw TransportError(
+                .invalidConfiguration,
+                "between 1 and \(TransportLimits.servers) servers can be used, not \(transports.count)")
+        }
+        self.transports = transports
+        self.policy = policy
+        self.surroundings = surroundings
+        ring = Mutex(ServerRing(count: transports.count, resetAfter: policy.hostResetAfter))
+    }
+
+    /// Makes a transport for each URL: HTTP with the same options for all, or files.
+    ///
+    /// - Parameters:
+    ///   - urls: as `--server` takes them, the preferred one first (see `ServerURL`).
+    ///   - repository: the name that replaces `@fqrn@`.
+    /// - Throws: `TransportError` with code `invalidConfiguration`, when a URL is none of a server.
+    public convenience init(
+        servers urls: [String], repository: String? = nil, options: HTTPOptions = HTTPOptions(),
+        policy: RetryPolicy = RetryPolicy(), eventLoop: HTTPEventLoop = .shared
+    ) throws(TransportError) {
+        var transports: [any ObjectTransport] = []
+        for url in urls {
+            let server = try ServerURL(url, repository: repository)
+            switch server.scheme {
+            case .file: transports.append(try FileTransport(server))
+            case .http, .https:
+                transports.append(try HTTPTransport(server, options: options, eventLoop: eventLoop))
+            }
+        }
+        try self.init(transports, policy: policy)
+    }
+
+    public func fetch(_ request: TransferRequest, into sink: some ByteSink) async throws -> TransferReceipt {
+        let first = ring.withLock { $0.serverForNewDownload(at: surroundings.now()) }
+        var attempts = DownloadAttempts(
+            startingAt: first, bypassesCaches: request.bypassesCaches, policy: policy)
+        let counter = CountingSink(sink)
+        var request = request
+        var failures = Failures()
+        while true {
+            request.bypassesCaches = attempts.current.bypassesCaches
+            do {
+                let receipt = try await transports[attempts.current.server].fetch(request, into: counter)
+                return TransferReceipt(
+                    source: receipt.source, bytes: counter.bytes, requests: receipt.requests + failures.count)
+            } catch {
+                if error is CancellationError { throw error }
+                failures.add(error, server: attempts.current.server)
+                let next = ring.withLock { ring in
+                    attempts.next(
+                        after: FailureClass(error), ring: &ring, now: surroundings.now(), random: surroundings.random)
+                }
+                guard let next else { throw failures.result }
+                try Task.checkCancellation()
+                if next.pause > .zero { try await surroundings.sleep(next.pause) }
+            }
+        }
+    }
+}
+
+/// What the attempts of one download ended in.
+private struct Failures {
+    private(set) var count = 0
+    private var last: (any Error)?
+    private var lastServer = 0
+    private var hasSeveralServers = false
+
+    /// Keeps the most telling: that one server has not got it says less than that another cannot be asked.
+    mutating func add(_ error: any Error, server: Int) {
+        count += 1
+        if last != nil, server != lastServer { hasSeveralServers = true }
+        lastServer = server
+        if last != nil, (error as? TransportError)?.code == .notFound { return }
+        last = error
+    }
+
+    /// The error to throw. A sink's own stays as it is.
+    var result: any Error {
+        guard let last else { return TransportError(.other, "no attempt was made") }
+        guard count > 1, let error = last as? TransportError else { return last }
+        let note = hasSeveralServers ? "no other server delivers it either" : "tried \(count) times"
+        return TransportError(error.code, "\(error.message); \(note)", status: error.status, cause: error)
+    }
+}
+
+/// Counts what goes through it, for failed attempts leave no receipt.
+private final class CountingSink<Sink: ByteSink>: ByteSink {
+    private let sink: Sink
+    private let count = Atomic<Int64>(0)
+
+    var bytes: Int64 { count.load(ordering: .relaxed) }
+
+    init(_ sink: Sink) { self.sink = sink }
+
+    func restart(expectedLength: Int?) throws { try sink.restart(expectedLength: expectedLength) }
+
+    func write(_ bytes: RawSpan) throws {
+        count.add(Int64(bytes.byteCount), ordering: .relaxed)
+        try sink.write(bytes)
+    }
+
+    func finish() throws { try sink.finish() }
+}

@@ -1,0 +1,189 @@
+import CCurl
+
+/// A curl handle for one transfer at a time, used again and again with the settings of one server.
+///
+/// Belongs to the event loop's thread, like everything that it calls.
+final class CurlEasy {
+    private static let isPrepared = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+
+    fileprivate let handle: UnsafeMutableRawPointer
+    private let errorText: UnsafeMutablePointer<CChar>
+    private let freshHeaders: UnsafeMutablePointer<curl_slist>?
+    /// The transfer that is under way.
+    private(set) var exchange: HTTPExchange?
+    /// Whether its bytes wait in curl for room in the buffer.
+    private(set) var isPaused = false
+
+    init?(_ settings: HTTPSettings) {
+        guard Self.isPrepared, let handle = curl_easy_init() else { return nil }
+        self.handle = handle
+        errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
+        errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+        freshHeaders = curl_slist_append(curl_slist_append(nil, "Pragma: no-cache"), "Cache-Control: no-cache")
+        configure(settings)
+    }
+
+    deinit {
+        curl_easy_cleanup(handle)
+        curl_slist_free_all(freshHeaders)
+        errorText.deallocate()
+    }
+
+    private func configure(_ settings: HTTPSettings) {
+        let options = settings.options
+        let context = Unmanaged.passUnretained(self).toOpaque()
+        ccurl_set_pointer(handle, CURLOPT_PRIVATE, context)
+        ccurl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText)
+        ccurl_set_receivers(
+            handle,
+            { bytes, size, count, context in
+                CurlEasy.of(context)?.receive(headerLine: UnsafeRawBufferPointer(start: bytes, count: size * count))
+                    ?? 0
+            },
+            { bytes, size, count, context in
+                CurlEasy.of(context)?.receive(body: UnsafeRawBufferPointer(start: bytes, count: size * count)) ?? 0
+            }, context)
+        ccurl_set_long(handle, CURLOPT_NOSIGNAL, 1)
+        ccurl_set_long(handle, CURLOPT_NOPROGRESS, 1)
+        ccurl_set_text(handle, CURLOPT_PROTOCOLS_STR, "http,https")
+        ccurl_set_text(handle, CURLOPT_REDIR_PROTOCOLS_STR, "http,https")
+        ccurl_set_text(handle, CURLOPT_USERAGENT, options.userAgent)
+        // Paths are checked to be free of dots; curl need not look for them.
+        ccurl_set_long(handle, CURLOPT_PATH_AS_IS, 1)
+        ccurl_set_long(handle, CURLOPT_FOLLOWLOCATION, options.followsRedirects ? 1 : 0)
+        ccurl_set_long(handle, CURLOPT_MAXREDIRS, TransportLimits.redirections)
+        // An object's name is the hash of the bytes as the server keeps them: nothing may unpack them on the way.
+        ccurl_set_long(handle, CURLOPT_HTTP_CONTENT_DECODING, 0)
+        // An empty proxy, and an empty list of exceptions, keep curl from asking the environment.
+        ccurl_set_text(handle, CURLOPT_PROXY, options.proxy.url ?? "")
+        ccurl_set_text(handle, CURLOPT_NOPROXY, "")
+        ccurl_set_long(handle, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
+        // With TLS, wait to see if the first connection takes all requests; without, it would never be known.
+        ccurl_set_long(handle, CURLOPT_PIPEWAIT, settings.server.scheme == .https ? 1 : 0)
+        ccurl_set_long(handle, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+        ccurl_set_long(handle, CURLOPT_SSL_VERIFYPEER, 1)
+        ccurl_set_long(handle, CURLOPT_SSL_VERIFYHOST, 2)
+        if let file = options.certificateAuthorities { ccurl_set_text(handle, CURLOPT_CAINFO, file) }
+        ccurl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, options.timeout.wholeMilliseconds)
+        ccurl_set_long(handle, CURLOPT_LOW_SPEED_LIMIT, max(1, options.lowSpeedLimit))
+        ccurl_set_long(handle, CURLOPT_LOW_SPEED_TIME, (options.timeout.wholeMilliseconds + 999) / 1000)
+        if let total = options.totalTimeout { ccurl_set_long(handle, CURLOPT_TIMEOUT_MS, total.wholeMilliseconds) }
+        // As much as is worth reading at once, and still from the heap: a larger buffer is mapped anew each time.
+        ccurl_set_long(handle, CURLOPT_BUFFERSIZE, 64 << 10)
+    }
+
+    /// Sets what differs between requests.
+    func prepare(_ exchange: HTTPExchange) {
+        self.exchange = exchange
+        isPaused = false
+        errorText.pointee = 0
+        ccurl_set_text(handle, CURLOPT_URL, exchange.url)
+        ccurl_set_pointer(handle, CURLOPT_HTTPHEADER, exchange.bypassesCaches ? freshHeaders : nil)
+        if let range = exchange.range {
+            ccurl_set_text(handle, CURLOPT_RANGE, "\(range.lowerBound)-\(range.upperBound - 1)")
+        } else {
+            ccurl_set_text(handle, CURLOPT_RANGE, nil)
+        }
+        // Zero is no limit for curl; then the first byte is refused.
+        ccurl_set_offset(handle, CURLOPT_MAXFILESIZE_LARGE, curl_off_t(max(0, exchange.limit)))
+    }
+
+    /// Lets go of the exchange; the handle may serve another one.
+    func forget() { exchange = nil }
+
+    /// Offers the bytes again that did not fit.
+    func resume() {
+        guard isPaused else { return }
+        isPaused = false
+        curl_easy_pause(handle, CURLPAUSE_CONT)
+    }
+
+    /// The status of the response; 0 before there is one.
+    var status: Int { ccurl_get_long(handle, CURLINFO_RESPONSE_CODE) }
+    /// The status of a proxy's answer to CONNECT; 0 without one.
+    var tunnelStatus: Int { ccurl_get_long(handle, CURLINFO_HTTP_CONNECTCODE) }
+    var redirections: Int { ccurl_get_long(handle, CURLINFO_REDIRECT_COUNT) }
+    /// The length of the body that the response gives, in bytes.
+    var contentLength: Int64? {
+        let length = ccurl_get_offset(handle, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T)
+        return length < 0 ? nil : Int64(length)
+    }
+    /// What curl says about a failure; may be empty. Servers have a say in it, so nothing but text is kept.
+    var failureText: String {
+        let text = String(cString: errorText).unicodeScalars.map { $0.value < 32 || $0.value == 127 ? "?" : $0 }
+        return String(String.UnicodeScalarView(text.prefix(200)))
+    }
+
+    fileprivate static func of(_ context: UnsafeMutableRawPointer?) -> CurlEasy? {
+        context.map { Unmanaged<CurlEasy>.fromOpaque($0).takeUnretainedValue() }
+    }
+
+    // Returning another number than that of the bytes ends the transfer.
+
+    private func receive(headerLine line: UnsafeRawBufferPointer) -> Int {
+        exchange?.receive(headerLine: line) == true ? line.count : line.count ^ 1
+    }
+
+    private func receive(body bytes: UnsafeRawBufferPointer) -> Int {
+        switch exchange?.receive(body: bytes, from: self) {
+        case .taken: return bytes.count
+        case .closed, nil: return bytes.count ^ 1
+        case .full:
+            isPaused = true
+            return Int(CURL_WRITEFUNC_PAUSE)
+        }
+    }
+}
+
+/// A set of transfers with their connections.
+///
+/// `@unchecked`: curl allows `wakeup` from any thread; everything else is called by the event loop's thread alone.
+final class CurlMulti: @unchecked Sendable {
+    private let handle: UnsafeMutableRawPointer
+
+    init(limits: ConnectionLimits) {
+        guard let handle = curl_multi_init() else { preconditionFailure("no memory for curl's event loop") }
+        self.handle = handle
+        ccurl_multi_set_long(handle, CURLMOPT_MAXCONNECTS, limits.total)
+        ccurl_multi_set_long(handle, CURLMOPT_MAX_TOTAL_CONNECTIONS, limits.total)
+        ccurl_multi_set_long(handle, CURLMOPT_MAX_HOST_CONNECTIONS, limits.perServer)
+    }
+
+    deinit { curl_multi_cleanup(handle) }
+
+    func add(_ easy: CurlEasy) -> Bool { curl_multi_add_handle(handle, easy.handle) == CURLM_OK }
+
+    /// A transfer that has not ended loses its connection.
+    func remove(_ easy: CurlEasy) { curl_multi_remove_handle(handle, easy.handle) }
+
+    /// Does what can be done without waiting.
+    func perform() {
+        var running: Int32 = 0
+        curl_multi_perform(handle, &running)
+    }
+
+    /// The next transfer that has ended.
+    func nextFinished() -> (easy: CurlEasy, result: CurlResult)? {
+        var code = CURLE_OK
+        guard let finished = ccurl_next_finished(handle, &code),
+            let easy = CurlEasy.of(ccurl_get_pointer(finished, CURLINFO_PRIVATE))
+        else { return nil }
+        return (easy, CurlResult(code: code))
+    }
+
+    /// Waits until something can be done, or somebody calls `wakeup`.
+    func wait() { curl_multi_poll(handle, nil, 0, 60_000, nil) }
+
+    /// Ends the wait that is, or the next one.
+    func wakeup() { curl_multi_wakeup(handle) }
+}
+
+extension Duration {
+    /// Rounded up; never less than one, which for curl would mean no limit.
+    fileprivate var wholeMilliseconds: Int {
+        let (seconds, attoseconds) = components
+        let milliseconds =
+            min(max(seconds, 0), 1 << 31) * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+        return max(1, Int(milliseconds))
+    }
+}
