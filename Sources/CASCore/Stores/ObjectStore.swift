@@ -1,3 +1,5 @@
+public import SystemPackage
+
 /// A place that keeps verified objects by name, unpacked.
 ///
 /// Nothing that is not verified is ever visible in one. `DiskStore`, `MemoryStore` and `TieredStore` are ours; a
@@ -30,12 +32,18 @@ public protocol ObjectStore: Sendable {
     /// Whether the store takes no objects: `object` then gives only what it has, and throws `readOnly` otherwise.
     var isReadOnly: Bool { get }
 
+    /// A local folder in which programs may keep what belongs to the cache and must survive a restart, as the newest
+    /// state seen of a repository does; `nil` when the store has none, or may not write.
+    var stateFolder: FilePath? { get }
+
     /// Drops the object; what is open stays readable. Nothing happens when it is absent.
     func remove(_ id: ObjectID) throws(CASError)
 }
 
 extension ObjectStore {
     public var isReadOnly: Bool { false }
+
+    public var stateFolder: FilePath? { nil }
 
     /// The object with demand priority.
     public func object(

@@ -1,3 +1,5 @@
+public import SystemPackage
+
 /// Several stores as one: asked in order, from the nearest to the farthest.
 ///
 /// Objects are fetched into the *last* writable tier, the one that lasts; a `MemoryStore` before it takes copies of what
@@ -42,6 +44,8 @@ public final class TieredStore: ObjectStore {
     }
 
     public var isReadOnly: Bool { home == nil }
+
+    public var stateFolder: FilePath? { home.flatMap { tiers[$0].stateFolder } }
 
     private func find(
         _ id: ObjectID, where fits: (any StoredObject) -> Bool

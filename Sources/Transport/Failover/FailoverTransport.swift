@@ -36,6 +36,8 @@ public final class FailoverTransport: ObjectTransport {
     private let policy: RetryPolicy
     private let surroundings: Surroundings
     private let ring: Mutex<ServerRing>
+    /// Which server calls itself what in its receipts.
+    private let names = Mutex<[String: Int]>([:])
 
     /// Puts transports in order, one for each server.
     ///
@@ -94,6 +96,7 @@ public final class FailoverTransport: ObjectTransport {
             request.bypassesCaches = attempts.current.bypassesCaches
             do {
                 let receipt = try await transports[attempts.current.server].fetch(request, into: counter)
+                names.withLock { $0[receipt.source] = attempts.current.server }
                 return TransferReceipt(
                     source: receipt.source, bytes: counter.bytes, requests: receipt.requests + failures.count)
             } catch {
@@ -108,6 +111,16 @@ public final class FailoverTransport: ObjectTransport {
                 if next.pause > .zero { try await surroundings.sleep(next.pause) }
             }
         }
+    }
+
+    /// Leaves a server for the next one, though its transfers succeed: what it delivers is not to be trusted.
+    ///
+    /// - Parameter source: the server, as `TransferReceipt.source` names it.
+    /// - Returns: whether there is another server to ask.
+    package func leave(_ source: String) -> Bool {
+        guard transports.count > 1, let server = names.withLock({ $0[source] }) else { return false }
+        ring.withLock { $0.leave(server, at: surroundings.now()) }
+        return true
     }
 }
 

@@ -1,5 +1,5 @@
 /// The paths of requests: percent-escaped, relative, and free of anything that would lead elsewhere.
-enum ResourcePath {
+public enum ResourcePath {
     /// Refuses a path that no server should be asked for.
     ///
     /// Nothing else may reach a URL: a space or a line break would change the request, `?` and `#` the resource, and
@@ -46,6 +46,27 @@ enum ResourcePath {
         return components
     }
 
+    /// A path in bytes as a request has it: all but `A-Z a-z 0-9 / : . @ + - _ ~ [ ] ,` is %-escaped. Source: format 5.
+    public static func escaped(_ path: some Sequence<UInt8>) -> String {
+        var escaped: [UInt8] = []
+        for byte in path {
+            if isPlain[Int(byte)] {
+                escaped.append(byte)
+            } else {
+                escaped.append(UInt8(ascii: "%"))
+                escaped.append(hexDigit(byte >> 4))
+                escaped.append(hexDigit(byte & 15))
+            }
+        }
+        return String(decoding: escaped, as: UTF8.self)
+    }
+
+    private static func hexDigit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "A") + value - 10
+    }
+
+    private static let isPlain = table(of: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/:.@+-_~[],")
+
     /// Replaces `%41` and the like; `nil` when a percent sign is followed by anything but two hexadecimal digits.
     static func unescaped(_ text: some Collection<UInt8>) -> [UInt8]? {
         var bytes: [UInt8] = []
@@ -74,11 +95,12 @@ enum ResourcePath {
 
     /// What a component of a URL's path may hold (RFC 3986: unreserved, escapes, sub-delimiters, `:` and `@`), and
     /// brackets, which the reference leaves as they are.
-    private static let isAllowed: [Bool] = {
+    private static let isAllowed = table(
+        of: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+,;=:@[]")
+
+    private static func table(of characters: String) -> [Bool] {
         var table = [Bool](repeating: false, count: 256)
-        for byte in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+,;=:@[]".utf8 {
-            table[Int(byte)] = true
-        }
+        for byte in characters.utf8 { table[Int(byte)] = true }
         return table
-    }()
+    }
 }

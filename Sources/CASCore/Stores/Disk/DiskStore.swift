@@ -119,6 +119,8 @@ public final class DiskStore: ObjectStore {
 
     public var path: FilePath { files.folder.path }
 
+    public var stateFolder: FilePath? { isReadOnly ? nil : path }
+
     /// What the store holds: a counter, not a walk, and some objects too high after a process was killed.
     public func usage() throws(CASError) -> StoreUsage { try files.usage.total }
 

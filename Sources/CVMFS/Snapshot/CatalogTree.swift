@@ -1,0 +1,159 @@
+internal import CASCore
+internal import Catalog
+internal import Signing
+internal import Synchronization
+
+/// The catalogs of one root hash, loaded as paths need them.
+///
+/// Lookups in what is loaded are synchronous; only a catalog that is missing makes one wait. Loaded catalogs are
+/// bounded: the least recently used ones are let go, and stay in the cache on disk.
+final class CatalogTree: Sendable {
+    /// A catalog and the place where it is mounted.
+    final class Mounted: Sendable {
+        let catalog: FileCatalog
+        let path: RepositoryPath
+        let hash: ContentHash
+        /// Bytes of the uncompressed file.
+        let size: Int64
+        fileprivate let lastUse = Atomic<UInt64>(0)
+
+        init(catalog: FileCatalog, path: RepositoryPath, hash: ContentHash, size: Int64) {
+            self.catalog = catalog
+            self.path = path
+            self.hash = hash
+            self.size = size
+        }
+
+        /// Seconds; of a root catalog. Source: format 3, properties.
+        var timeToLive: Int64 {
+            Int64(clamping: catalog.properties.ttl ?? UInt64(Manifest.defaultTTL))
+        }
+    }
+
+    enum Answer {
+        case found(CatalogEntry)
+        case absent
+        /// The path lies in a catalog that is not loaded.
+        case needs(NestedCatalog)
+    }
+
+    /// Where the children of a directory are.
+    enum Holder {
+        case loaded(Mounted)
+        /// Load this one, which is on the way.
+        case missing(NestedCatalog)
+    }
+
+    let root: Mounted
+    private let fetcher: ObjectFetcher
+    private let capacity: Int
+    private let nested = Mutex<[RepositoryPath: Mounted]>([:])
+    private let clock = Atomic<UInt64>(0)
+
+    /// - Parameter capacity: nested catalogs loaded at once, at most.
+    init(root: Mounted, fetcher: ObjectFetcher, capacity: Int) {
+        self.root = root
+        self.fetcher = fetcher
+        self.capacity = max(1, capacity)
+    }
+
+    /// Looks a path up in the catalogs that are loaded. Reads a local file, and blocks no longer than that.
+    func lookUp(_ path: RepositoryPath) throws(CatalogError) -> Answer {
+        // A mountpoint is looked up in the catalog above it, as the reference does: hence its parent.
+        var mounted = deepest(above: path.parent ?? .root)
+        while true {
+            if let entry = try mounted.catalog.entry(at: path) { return .found(entry) }
+            guard let nested = try mounted.catalog.nestedCatalog(containing: path), nested.path != path else {
+                return .absent
+            }
+            guard let next = self.loaded(nested.path), next !== mounted else { return .needs(nested) }
+            mounted = next
+        }
+    }
+
+    /// The catalog that holds a directory's children, or the one to load on the way to it.
+    func holder(ofChildrenIn path: RepositoryPath) throws(CatalogError) -> Holder {
+        let mounted = deepest(above: path)
+        guard let nested = try mounted.catalog.nestedCatalog(containing: path), nested.path != mounted.path else {
+            return .loaded(mounted)
+        }
+        return .missing(nested)
+    }
+
+    /// Loads a nested catalog, from the cache or from a server, and checks that it belongs where it is mounted.
+    func load(_ nested: NestedCatalog, priority: FetchPriority = .demand) async throws -> Mounted {
+        if let mounted = loaded(nested.path) { return mounted }
+        let mounted = try await Self.open(
+            nested.hash, size: nested.size ?? 0, at: nested.path, isBindMountpoint: nested.isBindMountpoint,
+            fetcher: fetcher, priority: priority)
+        return insert(mounted)
+    }
+
+    /// Fetches and opens one catalog.
+    ///
+    /// - Parameter size: of the uncompressed file in bytes, where it is known; 0 otherwise.
+    static func open(
+        _ hash: ContentHash, size: Int64, at path: RepositoryPath, isBindMountpoint: Bool = false,
+        fetcher: ObjectFetcher, priority: FetchPriority = .demand, serverPath: String? = nil
+    ) async throws -> Mounted {
+        let id = ObjectID(hash, kind: .catalog)
+        do {
+            guard size <= CompositionLimits.catalogBytes else {
+                throw CVMFSError(
+                    .corrupt,
+                    "the catalog of \(path) claims \(size) bytes, above the limit of \(CompositionLimits.catalogBytes)")
+            }
+            let object = try await fetcher.object(
+                id, size: size > 0 ? .exactly(size) : .atMost(CompositionLimits.catalogBytes), for: .catalog(path),
+                priority: priority, at: serverPath)
+            let catalog = try await BlockingPool.shared.run {
+                try FileCatalog(object, mountedAt: path)
+            }
+            guard isBindMountpoint || catalog.rootPrefix == path else {
+                throw CVMFSError(
+                    .corrupt,
+                    "catalog \(hash) is mounted at \(path), but says that it belongs at \(catalog.rootPrefix)")
+            }
+            return Mounted(catalog: catalog, path: path, hash: hash, size: object.size)
+        } catch {
+            throw CVMFSError.during("cannot load the catalog \(hash) of \(path)", error)
+        }
+    }
+
+    /// How many nested catalogs are loaded.
+    var loadedCount: Int { nested.withLock { $0.count } }
+
+    private func deepest(above path: RepositoryPath) -> Mounted {
+        let now = clock.wrappingAdd(1, ordering: .relaxed).newValue
+        return nested.withLock { nested in
+            guard !nested.isEmpty else { return root }
+            var candidate: RepositoryPath? = path
+            while let path = candidate, !path.isRoot {
+                if let mounted = nested[path] {
+                    mounted.lastUse.store(now, ordering: .relaxed)
+                    return mounted
+                }
+                candidate = path.parent
+            }
+            return root
+        }
+    }
+
+    private func loaded(_ path: RepositoryPath) -> Mounted? { nested.withLock { $0[path] } }
+
+    private func insert(_ mounted: Mounted) -> Mounted {
+        mounted.lastUse.store(clock.load(ordering: .relaxed), ordering: .relaxed)
+        return nested.withLock { nested in
+            if let other = nested[mounted.path] { return other }
+            if nested.count >= capacity {
+                // The older half goes at once, so that the sort is paid for by many insertions.
+                let byUse = nested.values.sorted {
+                    $0.lastUse.load(ordering: .relaxed) < $1.lastUse.load(ordering: .relaxed)
+                }
+                for victim in byUse.prefix(max(1, capacity / 2)) { nested[victim.path] = nil }
+            }
+            nested[mounted.path] = mounted
+            return mounted
+        }
+    }
+}

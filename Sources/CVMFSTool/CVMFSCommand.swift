@@ -1,0 +1,18 @@
+import ArgumentParser
+import CVMFS
+
+/// The command line `cvmfs`: one subcommand a file in `Commands`, all of them thin over the library.
+@main
+struct CVMFSCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cvmfs",
+        abstract: "Reads CernVM-FS repositories: verified, lazily, through a local cache.",
+        discussion: """
+            NAME is a repository's name (images.example.org), with --server for where it is, or its whole URL \
+            (http://host/cvmfs/images.example.org, file:///srv/cvmfs/images.example.org).
+            """,
+        version: "0.1.0",
+        subcommands: [
+            List.self, Stat.self, Cat.self, Find.self, Get.self, Info.self, Tags.self, Verify.self,
+        ])
+}

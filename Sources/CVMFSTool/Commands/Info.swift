@@ -1,0 +1,90 @@
+import ArgumentParser
+import CVMFS
+import FoundationEssentials
+import Signing
+
+struct Info: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Shows the manifest and the chain of trust.",
+        discussion: "All of it has been verified: otherwise there is an error instead.")
+
+    @OptionGroup var repository: RepositoryOptionGroup
+
+    func run() async throws {
+        guard repository.rootHash == nil else {
+            throw ValidationError("A root hash leads to no manifest: leave --root-hash out.")
+        }
+        try await repository.withSnapshot { session in
+            guard let trusted = session.repository.trusted else { return }
+            let metainfo = try await session.repository.metainfo()
+            var output = StandardOutput()
+            if repository.json {
+                try output.line(Self.json(session, trusted, metainfo))
+            } else {
+                try output.line(Self.text(session, trusted, metainfo))
+            }
+            try output.flush()
+        }
+    }
+
+    private static func json(_ session: Session, _ trusted: TrustedManifest, _ metainfo: [UInt8]?) -> JSONValue {
+        let manifest = trusted.manifest
+        let snapshot = session.snapshot
+        return .object([
+            ("name", .string(trusted.name)),
+            ("revision", .unsigned(snapshot.revision)),
+            ("rootHash", .string(snapshot.rootHash.description)),
+            ("rootCatalogSize", .integer(snapshot.rootCatalogSize)),
+            ("published", manifest.published.map { .string($0.description) } ?? .null),
+            ("ttl", .integer(snapshot.timeToLive)),
+            ("hashAlgorithm", .string(snapshot.rootHash.algorithm.name)),
+            (
+                "certificate",
+                .object([
+                    ("subject", .string(trusted.certificate.subject)),
+                    ("fingerprint", .string(trusted.approval.fingerprint.description)),
+                    ("notAfter", .string(trusted.certificate.notAfter.description)),
+                ])
+            ),
+            ("whitelist", trusted.whitelist.map(json) ?? .null),
+            ("history", manifest.history.map { .string($0.description) } ?? .null),
+            ("metainfo", metainfo.map(json) ?? .null),
+            ("garbageCollectable", .bool(manifest.isGarbageCollectable)),
+            ("servers", .array((session.repository.answeringServer.map { [.string($0)] }) ?? [])),
+        ])
+    }
+
+    private static func json(_ whitelist: Whitelist) -> JSONValue {
+        .object([
+            ("expires", .string(whitelist.expires.description)),
+            ("fingerprints", .array(whitelist.fingerprints.map { .string($0.description) })),
+        ])
+    }
+
+    /// What the repository says of itself, as it is when it is JSON, and as text otherwise.
+    private static func json(_ metainfo: [UInt8]) -> JSONValue {
+        (try? JSONDecoder().decode(JSONValue.self, from: Data(metainfo)))
+            ?? .string(String(decoding: metainfo, as: UTF8.self))
+    }
+
+    private static func text(_ session: Session, _ trusted: TrustedManifest, _ metainfo: [UInt8]?) -> String {
+        let manifest = trusted.manifest
+        let snapshot = session.snapshot
+        var lines = [
+            "Repository:   \(trusted.name)",
+            "Revision:     \(snapshot.revision)\(snapshot.tag.map { " (tag \($0))" } ?? "")",
+            "Root catalog: \(snapshot.rootHash) (\(ByteText.of(snapshot.rootCatalogSize)))",
+            "Published:    \(manifest.published?.description ?? "unknown")",
+            "Time to live: \(snapshot.timeToLive) s",
+            "Certificate:  \(trusted.certificate.subject), \(trusted.approval.fingerprint)",
+        ]
+        if let whitelist = trusted.whitelist {
+            lines.append("Whitelist:    expires \(whitelist.expires), \(whitelist.fingerprints.count) certificates")
+        }
+        lines.append("History:      \(manifest.history?.description ?? "none")")
+        lines.append("Collected:    \(manifest.isGarbageCollectable ? "yes, old revisions may go" : "no")")
+        if let metainfo { lines.append("About:        \(String(decoding: metainfo, as: UTF8.self))") }
+        lines.append("Server:       \(session.repository.answeringServer ?? "none answered; from the cache")")
+        return lines.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,119 @@
+import CASCore
+import CVMFS
+import Logging
+import Signing
+import SystemPackage
+import Transport
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+/// An opened repository, for the length of one command.
+struct Session {
+    let repository: Repository
+    let snapshot: Snapshot
+
+    /// What the command has cost so far.
+    var summary: String { Self.summary(of: repository) }
+
+    static func summary(of repository: Repository) -> String {
+        let totals = repository.totals
+        return "fetched \(totals.objects) objects, \(ByteText.of(totals.bytes)) in \(totals.requests) requests"
+            + " (\(totals.hits) were cached)"
+    }
+}
+
+extension RepositoryOptionGroup {
+    /// Opens the repository at the state that the options choose, and runs the command's body on it.
+    func withSnapshot(_ body: (Session) async throws -> Void) async throws {
+        let repository = try await open()
+        let snapshot = try await repository.snapshot(selector)
+        warnWhenOffline(repository)
+        try await body(Session(repository: repository, snapshot: snapshot))
+        if summary { Progress.say(Session.summary(of: repository)) }
+    }
+
+    /// Opens the repository, for commands that need no snapshot.
+    func open() async throws -> Repository {
+        let (fqrn, servers) = try address()
+        var options = RepositoryOptions()
+        options.logger.logLevel = .critical
+        options.blacklist = try Self.blacklist()
+        if !externalServer.isEmpty {
+            options.externalTransport = try FailoverTransport(
+                servers: externalServer, repository: fqrn, options: transportOptions)
+        }
+        let trust: RepositoryTrust =
+            if let rootHash, let hash = ContentHash(rootHash) { .rootHash(hash) } else { try trust(of: fqrn) }
+        return try await Repository.open(
+            fqrn, from: servers, trusting: trust, cache: store(), transport: transportOptions, options: options)
+    }
+
+    func warnWhenOffline(_ repository: Repository) {
+        if let reason = repository.offlineReason {
+            Progress.say("cvmfs: no server answers, showing the newest state in the cache (\(reason))")
+        }
+    }
+
+    /// The cache.
+    func store() throws -> DiskStore { try DiskStore(at: cacheFolder(), limit: cacheLimit) }
+
+    private var transportOptions: HTTPOptions {
+        get throws { HTTPOptions(proxy: try Proxy(proxy)) }
+    }
+
+    private var selector: SnapshotSelector {
+        if let rootHash, let hash = ContentHash(rootHash) { return .root(hash) }
+        if let tag { return .tag(tag) }
+        if let date, let time = Timestamp(date) { return .date(time.seconds) }
+        return .newest
+    }
+
+    /// The fqrn, and the servers' URLs: of NAME itself when it is one.
+    private func address() throws -> (fqrn: String, servers: [String]) {
+        guard name.contains("://") else {
+            guard !server.isEmpty else {
+                throw CVMFSError(
+                    .invalidArgument,
+                    "where is \(name)? Give --server http://HOST/cvmfs/@fqrn@, or the repository's URL in place of its name"
+                )
+            }
+            return (name, server)
+        }
+        let url = String(name.reversed().drop { $0 == "/" }.reversed())
+        guard let fqrn = url.split(separator: "/").last.map(String.init) else {
+            throw CVMFSError(.invalidArgument, "\(name) has no repository's name at its end")
+        }
+        return (fqrn, [url] + server)
+    }
+
+    private func trust(of fqrn: String) throws -> RepositoryTrust {
+        if !key.isEmpty { return .masterKeys(in: key.map { FilePath($0) }) }
+        let standard = MasterKeyFiles.standardPaths(for: fqrn)
+        guard !standard.isEmpty else {
+            throw CVMFSError(
+                .noKeys,
+                "no master key for \(fqrn): give --key FILE, or put it at /etc/cvmfs/keys/\(fqrn).pub")
+        }
+        return .masterKeys(in: standard)
+    }
+
+    private func cacheFolder() throws -> FilePath {
+        if let cache { return FilePath(cache) }
+        if let base = Self.environment("XDG_CACHE_HOME"), base.hasPrefix("/") { return FilePath(base).appending("cvmfs") }
+        guard let home = Self.environment("HOME"), !home.isEmpty else {
+            throw CVMFSError(.invalidArgument, "neither HOME nor XDG_CACHE_HOME is set: give --cache DIR")
+        }
+        return FilePath(home).appending(".cache").appending("cvmfs")
+    }
+
+    private static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+
+    /// The reference's default blacklist, where there is one.
+    private static func blacklist() throws -> Blacklist {
+        try BlacklistFile.read("/etc/cvmfs/blacklist") ?? .empty
+    }
+}
