@@ -181,7 +181,10 @@ private final class SubtreeCopy: Sendable {
         do {
             try makeRoom(for: entry, in: folder)
             switch entry.kind {
-            case .symlink: try folder.symlink(entry.name, to: snapshot.target(of: entry))
+            case .symlink:
+                let target = snapshot.target(of: entry)
+                guard !target.isEmpty else { return omit(entry, "no file system has a symlink to nothing") }
+                try folder.symlink(entry.name, to: target)
             case .character, .block:
                 guard options.preservesOwners else { return omit(entry, "devices need root") }
                 fallthrough
