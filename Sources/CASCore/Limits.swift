@@ -12,11 +12,12 @@ public enum Limits {
     /// is enough for a chunk of average size (8 MiB).
     public static let idleInflateBytes = 16 << 20
 
-    /// Plain bytes that a streaming decoder gives out at a time: 64 KiB, twice zlib's window.
-    static let pieceBytes = 64 << 10
+    /// Plain bytes that a streaming decoder gives out at a time: 128 KiB, four times the window of which zlib keeps a
+    /// copy at every call.
+    static let pieceBytes = 128 << 10
 
     /// Idle states of each codec that are kept for reuse: 16, as many as the blocking pool has threads on 8 cores.
-    /// A state of zlib's holds 100 KiB.
+    /// One of zlib's holds 170 KiB with its piece.
     static let idleCodecs = 16
 
     /// Length of the list of a pin: 512 MiB, 24 million objects, more than any repository that was seen.

@@ -10,12 +10,52 @@ package final class InflateBudget: Sendable {
     package static let shared = InflateBudget(
         bytes: Limits.inflateBudgetBytes, idleBytes: Limits.idleInflateBytes)
 
+    private enum Place {
+        case idle(MappedBlock)
+        /// In the limit, and counted.
+        case unmapped
+        /// Not yet: this one must go first.
+        case afterUnmapping(MappedBlock)
+        case nowhere
+    }
+
     private struct State {
         /// Bytes that are mapped, in use or idle.
         var mapped = 0
         /// In the order in which they were given back.
         var idle: [MappedBlock] = []
         var idleBytes = 0
+
+        mutating func place(for size: Int, limit: Int) -> Place {
+            if let index = bestFit(size) {
+                idleBytes -= idle[index].count
+                return .idle(idle.remove(at: index))
+            }
+            if mapped + size <= limit {
+                mapped += size
+                return .unmapped
+            }
+            guard mapped - idleBytes + size <= limit, let block = oldestIdle() else { return .nowhere }
+            return .afterUnmapping(block)
+        }
+
+        /// Takes out the block that has been idle for longest; it still counts as mapped.
+        mutating func oldestIdle() -> MappedBlock? {
+            guard !idle.isEmpty else { return nil }
+            let block = idle.removeFirst()
+            idleBytes -= block.count
+            return block
+        }
+
+        /// The smallest idle block that is large enough, and not so large that it would be missed elsewhere.
+        private func bestFit(_ size: Int) -> Int? {
+            var best: Int?
+            for index in idle.indices where idle[index].count >= size && idle[index].count <= 4 * size {
+                if let found = best, idle[found].count <= idle[index].count { continue }
+                best = index
+            }
+            return best
+        }
     }
 
     private let limit: Int
@@ -26,7 +66,8 @@ package final class InflateBudget: Sendable {
     ///   - bytes: how much may be mapped at once; 0 makes every decoder stream.
     ///   - idleBytes: how much of it stays mapped when it is not in use.
     package init(bytes: Int, idleBytes: Int = 0) {
-        limit = max(0, bytes)
+        // Beyond that the sums below could overflow, and no machine has it.
+        limit = min(max(0, bytes), 1 << 40)
         idleLimit = min(max(0, idleBytes), limit)
     }
 
@@ -39,38 +80,37 @@ package final class InflateBudget: Sendable {
     package func room(_ bytes: Int) -> InflateRoom? {
         guard bytes >= 0, bytes <= limit else { return nil }
         let size = Self.blockSize(bytes)
-        let block = state.withLock { state -> MappedBlock? in
-            if let index = Self.bestFit(size, in: state.idle) {
-                state.idleBytes -= state.idle[index].count
-                return state.idle.remove(at: index)
+        // The system maps and unmaps outside the lock, since that takes long for large blocks.
+        while true {
+            switch state.withLock({ $0.place(for: size, limit: limit) }) {
+            case .idle(let block):
+                return InflateRoom(block: block, byteCount: bytes, budget: self)
+            case .unmapped:
+                guard let block = MappedBlock(byteCount: size) else {
+                    state.withLock { $0.mapped -= size }
+                    return nil
+                }
+                return InflateRoom(block: block, byteCount: bytes, budget: self)
+            case .afterUnmapping(let block):
+                unmap(block)
+            case .nowhere:
+                return nil
             }
-            while state.mapped + size > limit, !state.idle.isEmpty { Self.dropOldest(&state) }
-            guard state.mapped + size <= limit, let block = MappedBlock(byteCount: size) else { return nil }
-            state.mapped += size
-            return block
         }
-        return block.map { InflateRoom(block: $0, byteCount: bytes, budget: self) }
     }
 
     fileprivate func giveBack(_ block: MappedBlock) {
         state.withLock { state in
             state.idle.append(block)
             state.idleBytes += block.count
-            while state.idleBytes > idleLimit { Self.dropOldest(&state) }
         }
+        while let block = state.withLock({ $0.idleBytes > idleLimit ? $0.oldestIdle() : nil }) { unmap(block) }
     }
 
-    private static func dropOldest(_ state: inout State) {
-        let block = state.idle.removeFirst()
-        state.idleBytes -= block.count
-        state.mapped -= block.count
+    private func unmap(_ block: MappedBlock) {
+        let size = block.count
         block.unmap()
-    }
-
-    /// The smallest idle block that is large enough, and not so large that it would be missed elsewhere.
-    private static func bestFit(_ size: Int, in idle: [MappedBlock]) -> Int? {
-        idle.indices.filter { idle[$0].count >= size && idle[$0].count <= 4 * size }
-            .min { idle[$0].count < idle[$1].count }
+        state.withLock { $0.mapped -= size }
     }
 
     /// Few sizes, so that blocks fit again: powers of two from 64 KiB to 1 MiB, and whole MiB.

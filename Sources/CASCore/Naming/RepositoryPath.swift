@@ -12,36 +12,28 @@ public struct RepositoryPath: Sendable, Hashable {
 
     /// Normalises any path. `..` goes up but never above the root, and no symlink is looked at.
     public init(bytes: some Sequence<UInt8>) {
-        let slash = UInt8(ascii: "/")
-        var normal: [UInt8] = []
-        normal.reserveCapacity(bytes.underestimatedCount + 1)
-        /// Where the component begins that is being read: the place of its slash.
-        var component: Int?
-        for byte in bytes {
-            if byte == slash {
-                Self.close(&component, in: &normal)
-            } else {
-                if component == nil {
-                    component = normal.count
-                    normal.append(slash)
-                }
-                normal.append(byte)
-            }
-        }
-        Self.close(&component, in: &normal)
-        self.bytes = normal
+        // The work itself is not generic, because generic code is slow when another module calls it.
+        let normal = bytes.withContiguousStorageIfAvailable { Self.normalised($0) }
+        self.bytes = normal ?? Array(bytes).withUnsafeBufferPointer { Self.normalised($0) }
     }
 
-    /// Ends a component: takes it away again when it is `.`, and the one before it too when it is `..`.
-    private static func close(_ component: inout Int?, in normal: inout [UInt8]) {
-        guard let start = component else { return }
-        component = nil
-        let dot = UInt8(ascii: ".")
-        let name = normal[(start + 1)...]
-        guard name.count <= 2, name.allSatisfy({ $0 == dot }) else { return }
-        let isParent = name.count == 2
-        normal.removeLast(normal.count - start)
-        if isParent { normal.removeLast(normal.count - (normal.lastIndex(of: UInt8(ascii: "/")) ?? 0)) }
+    private static func normalised(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+        let slash = UInt8(ascii: "/")
+        var normal: [UInt8] = []
+        normal.reserveCapacity(bytes.count + 1)
+        var rest = bytes[...]
+        while let start = rest.firstIndex(where: { $0 != slash }) {
+            rest = rest[start...]
+            let name = rest[..<(rest.firstIndex(of: slash) ?? rest.endIndex)]
+            rest = rest[name.endIndex...]
+            if name.count <= 2, name.allSatisfy({ $0 == UInt8(ascii: ".") }) {
+                if name.count == 2 { normal.removeLast(normal.count - (normal.lastIndex(of: slash) ?? 0)) }
+            } else {
+                normal.append(slash)
+                normal.append(contentsOf: name)
+            }
+        }
+        return normal
     }
 
     public init(_ text: some StringProtocol) { self.init(bytes: text.utf8) }
@@ -82,6 +74,9 @@ public struct RepositoryPath: Sendable, Hashable {
 
     /// This path followed by all components of another.
     public func appending(_ path: RepositoryPath) -> RepositoryPath { RepositoryPath(normal: bytes + path.bytes) }
+
+    /// This path followed by the components of a text, normalised: `..` in it does not leave this path.
+    public func appending(_ text: String) -> RepositoryPath { appending(RepositoryPath(text)) }
 
     /// Whether this path is `ancestor`, or lies below it.
     public func isInside(_ ancestor: RepositoryPath) -> Bool {

@@ -113,9 +113,10 @@ package final class ContentDecoder: ByteSink, Sendable {
             guard found == id.hash else {
                 throw CASError(.hashMismatch, "the \(state.stored) bytes received have the hash \(found)")
             }
-            if let room = state.room.take() {
-                let collected = UnsafeRawBufferPointer(rebasing: room.bytes[..<Int(state.stored)])
-                try unpackWhole(collected.bytes, into: plainPart(of: room), &state)
+            if let room = state.room?.bytes, let plain = sizeOfWhole {
+                let collected = UnsafeRawBufferPointer(rebasing: room[..<Int(state.stored)])
+                let rest = UnsafeMutableRawBufferPointer(rebasing: room[(room.count - plain)...])
+                try unpackWhole(collected.bytes, into: rest, &state)
             } else if id.compression == .zlib, state.stored == 0 {
                 throw CASError(.corruptStream, "no bytes are no zlib stream")
             }
@@ -132,24 +133,18 @@ package final class ContentDecoder: ByteSink, Sendable {
     /// Room for the stored bytes and the content, where both sizes are known and unpacking whole is worth it.
     private func roomToCollect(expectedLength: Int?) -> InflateRoom? {
         guard let plain = sizeOfWhole else { return nil }
-        // What is longer than it said is streamed after all, so the hint need not be true.
-        let stored = min(max(0, expectedLength.map(Int64.init) ?? mostStored), mostStored)
+        // Without a hint most objects fit into three quarters. What turns out longer is streamed after all, so it does
+        // no harm when the hint is a lie.
+        let hint = expectedLength.map { Int64(max(0, $0)) } ?? Int64(plain / 4 * 3 + 4096)
+        let stored = min(hint, mostStored)
         let (sum, overflow) = stored.addingReportingOverflow(Int64(plain))
         return overflow ? nil : budget.room(Int(sum))
     }
 
     /// The content's size if it can be unpacked whole.
     private var sizeOfWhole: Int? {
-        #if libdeflate
-            guard id.compression == .zlib, case .exactly(let plain) = size else { return nil }
-            return Int(plain)
-        #else
-            return nil
-        #endif
-    }
-
-    private func plainPart(of room: borrowing InflateRoom) -> UnsafeMutableRawBufferPointer {
-        UnsafeMutableRawBufferPointer(rebasing: room.bytes[(room.bytes.count - (sizeOfWhole ?? 0))...])
+        guard id.compression == .zlib, case .exactly(let plain) = size else { return nil }
+        return Int(plain)
     }
 
     /// Keeps the bytes for later; false when there are more than was planned for.
@@ -163,18 +158,20 @@ package final class ContentDecoder: ByteSink, Sendable {
 
     /// Streams what was collected.
     private func stopCollecting(before count: Int, _ state: inout DecoderState) throws(CASError) {
-        guard let room = state.room.take() else { return }
-        try unpack(UnsafeRawBufferPointer(rebasing: room.bytes[..<(Int(state.stored) - count)]).bytes, &state)
+        guard let room = state.room?.bytes else { return }
+        try unpack(UnsafeRawBufferPointer(rebasing: room[..<(Int(state.stored) - count)]).bytes, &state)
+        state.room = nil
     }
 
     private func unpackVerified(_ bytes: RawSpan, _ state: inout DecoderState) throws(CASError) {
-        if let plain = sizeOfWhole, let room = budget.room(plain) {
-            try unpackWhole(bytes, into: room.bytes, &state)
-        } else {
-            try unpack(bytes, &state)
-        }
+        guard let plain = sizeOfWhole else { return try unpack(bytes, &state) }
+        state.room = budget.room(plain)
+        guard let room = state.room?.bytes else { return try unpack(bytes, &state) }
+        try unpackWhole(bytes, into: room, &state)
+        state.room = nil
     }
 
+    /// - Parameter plain: in the state's room, which stays there meanwhile.
     private func unpackWhole(
         _ stored: RawSpan, into plain: UnsafeMutableRawBufferPointer, _ state: inout DecoderState
     ) throws(CASError) {

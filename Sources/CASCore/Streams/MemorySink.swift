@@ -15,7 +15,7 @@ public final class MemorySink: ByteSink, Sendable {
         body.withLock { body in
             body.removeAll(keepingCapacity: true)
             // The hint may lie, so it is believed only as far as a wasted allocation does not matter.
-            body.reserveCapacity(max(0, min(expectedLength ?? 0, limit, Limits.pieceBytes)))
+            body.reserveCapacity(max(0, min(expectedLength ?? 0, limit, 64 << 10)))
         }
     }
 

@@ -52,6 +52,8 @@ struct RepositoryPathTests {
         #expect(path.components.reduce(RepositoryPath.root) { $0.appending($1) } == path)
         #expect(RepositoryPath("/usr").appending(RepositoryPath("/bin/env")) == path)
         #expect(path.appending(RepositoryPath.root) == path)
+        #expect(RepositoryPath("/usr").appending("bin/./env") == path)
+        #expect(RepositoryPath("/usr").appending("../bin") == "/usr/bin")
         #expect(RepositoryPath.root.appending(path) == path)
     }
 
