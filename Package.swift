@@ -78,7 +78,10 @@ let package = Package(
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
-        .target(name: "CVMFSTesting", dependencies: ["CASCore", "Transport"], swiftSettings: settings),
+        .target(
+            name: "CVMFSTesting",
+            dependencies: ["CASCore", "Transport", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: settings),
         .executableTarget(
             name: "CVMFSTool",
             dependencies: [
@@ -91,9 +94,16 @@ let package = Package(
         .target(name: "LocalServers", path: "Tests/LocalServers", swiftSettings: settings),
         .target(
             name: "FixtureTrees", dependencies: ["CASCore"], path: "Tests/FixtureTrees", swiftSettings: settings),
+        .executableTarget(
+            name: "CacheFiller",
+            dependencies: ["CASCore", "CVMFSTesting", .product(name: "SystemPackage", package: "swift-system")],
+            path: "Tests/CacheFiller", swiftSettings: settings),
         .testTarget(
-            name: "CASCoreTests", dependencies: ["CASCore", "CZlib", "CVMFSTesting", "FixtureTrees"],
-            swiftSettings: settings),
+            name: "CASCoreTests",
+            dependencies: [
+                "CASCore", "CZlib", "CPlatform", "CVMFSTesting", "CacheFiller", "FixtureTrees",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ], swiftSettings: settings),
         .testTarget(name: "SigningTests", dependencies: ["Signing", "FixtureTrees"], swiftSettings: settings),
         .testTarget(
             name: "TransportTests", dependencies: ["Transport", "CVMFSTesting", "LocalServers", "FixtureTrees"],

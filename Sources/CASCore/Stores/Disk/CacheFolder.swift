@@ -1,5 +1,5 @@
 internal import CPlatform
-internal import SystemPackage
+package import SystemPackage
 
 /// The folder of a `DiskStore`: where things are in it, and what its file system can do.
 ///
@@ -12,7 +12,7 @@ internal import SystemPackage
 /// usage           counters: see UsageCounters
 /// *.lock          see Lock
 /// ```
-final class CacheFolder: Sendable {
+package final class CacheFolder: Sendable {
     /// What other threads and processes are kept from; the lock goes with the process that holds it.
     enum Lock: String {
         /// Held exclusively by the one that evicts.
@@ -22,12 +22,15 @@ final class CacheFolder: Sendable {
     }
 
     /// Which of the file system's abilities are used; fewer than it has only in tests.
-    struct Abilities: OptionSet, Sendable {
-        let rawValue: Int
+    package struct Abilities: OptionSet, Sendable {
+        package let rawValue: Int
+
+        package init(rawValue: Int) { self.rawValue = rawValue }
+
         /// Files without a name, that get one when they are complete.
-        static let unnamedFiles = Abilities(rawValue: 1)
-        static let attributes = Abilities(rawValue: 2)
-        static let all: Abilities = [.unnamedFiles, .attributes]
+        package static let unnamedFiles = Abilities(rawValue: 1)
+        package static let attributes = Abilities(rawValue: 2)
+        package static let all: Abilities = [.unnamedFiles, .attributes]
     }
 
     private static let format: StaticString = "swift-cvmfs cache 1\n"
@@ -39,7 +42,7 @@ final class CacheFolder: Sendable {
     let abilities: Abilities
     let boot: BootID
 
-    init(
+    package init(
         at path: FilePath, isWritable: Bool, allowing allowed: Abilities = .all, boot: BootID = .current
     ) throws(CASError) {
         self.path = path

@@ -54,13 +54,18 @@ struct CheckRecord: Sendable, Hashable {
 }
 
 /// One run of the operating system, from its start to its end.
-struct BootID: Sendable, Hashable {
+package struct BootID: Sendable, Hashable {
     let first: UInt64
     let second: UInt64
 
+    package init(first: UInt64, second: UInt64) {
+        self.first = first
+        self.second = second
+    }
+
     /// The run that this process is in. Where the system does not tell, a value that no other process has: every
     /// object is then checked once by every process.
-    static let current: BootID = {
+    package static let current: BootID = {
         var bytes: [16 of UInt8] = .init(repeating: 0)
         var span = bytes.mutableSpan
         let isKnown = span.withUnsafeMutableBufferPointer { bytes in

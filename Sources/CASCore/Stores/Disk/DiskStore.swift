@@ -60,7 +60,7 @@ public final class DiskStore: ObjectStore {
     }
 
     /// - Parameter folder: tests give one that lacks something, or is of another boot.
-    init(in folder: CacheFolder, limit: ByteCount, reserve: ByteCount? = nil) throws(CASError) {
+    package init(in folder: CacheFolder, limit: ByteCount, reserve: ByteCount? = nil) throws(CASError) {
         self.limit = limit
         let usage = try UsageCounters(in: folder)
         let counters = StoreCounters()

@@ -13,7 +13,7 @@ struct PinFile: Sendable {
 
     let name: String
     let objects: Int
-    private let bytes: [UInt8]
+    let bytes: [UInt8]
     private let firstRecord: Int
 
     init(name: String, objects: some Sequence<ObjectID>) {
