@@ -21,6 +21,6 @@ public enum TransportLimits {
     /// Length of a URL, in bytes: 8 KiB, what servers commonly accept.
     public static let urlBytes = 8 << 10
 
-    /// A file is read in such pieces.
-    static let filePieceBytes = 256 << 10
+    /// What is at hand is given to a sink in such pieces, between which a task can be cancelled.
+    static let pieceBytes = 256 << 10
 }

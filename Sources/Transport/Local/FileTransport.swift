@@ -57,7 +57,7 @@ public struct FileTransport: ObjectTransport {
         try sink.restart(expectedLength: Int(exactly: length))
         var offset = range.lowerBound
         // One byte more than is left, so that an empty file needs a buffer too.
-        var buffer = [UInt8](repeating: 0, count: Int(min(length + 1, Int64(TransportLimits.filePieceBytes))))
+        var buffer = [UInt8](repeating: 0, count: Int(min(length + 1, Int64(TransportLimits.pieceBytes))))
         while offset < range.upperBound {
             try Task.checkCancellation()
             let count = try file.read(

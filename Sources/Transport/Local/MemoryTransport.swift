@@ -27,7 +27,13 @@ public struct MemoryTransport: ObjectTransport {
                 .tooLong, "\(source)/\(request.path) is longer than the \(request.limit) bytes that are allowed")
         }
         try sink.restart(expectedLength: bytes.byteCount)
-        if !bytes.isEmpty { try sink.write(bytes) }
+        var offset = 0
+        while offset < bytes.byteCount {
+            let end = min(offset + TransportLimits.pieceBytes, bytes.byteCount)
+            try Task.checkCancellation()
+            try sink.write(bytes.extracting(offset..<end))
+            offset = end
+        }
         try sink.finish()
         return TransferReceipt(source: source, bytes: Int64(bytes.byteCount), requests: 1)
     }
