@@ -1,4 +1,4 @@
-public import CASCore
+import CASCore
 import Synchronization
 public import Transport
 

@@ -101,7 +101,7 @@ public final class FailoverTransport: ObjectTransport {
                     source: receipt.source, bytes: counter.bytes, requests: receipt.requests + failures.count)
             } catch {
                 if error is CancellationError { throw error }
-                failures.add(error, server: attempts.current.server)
+                failures.add(error)
                 let next = ring.withLock { ring in
                     attempts.next(
                         after: FailureClass(error), ring: &ring, now: surroundings.now(), random: surroundings.random)
@@ -127,25 +127,34 @@ public final class FailoverTransport: ObjectTransport {
 /// What the attempts of one download ended in.
 private struct Failures {
     private(set) var count = 0
-    private var last: (any Error)?
-    private var lastServer = 0
-    private var hasSeveralServers = false
+    private var mostTelling: (any Error)?
+    private var codes: [String] = []
 
-    /// Keeps the most telling: that one server has not got it says less than that another cannot be asked.
-    mutating func add(_ error: any Error, server: Int) {
+    mutating func add(_ error: any Error) {
         count += 1
-        if last != nil, server != lastServer { hasSeveralServers = true }
-        lastServer = server
-        if last != nil, (error as? TransportError)?.code == .notFound { return }
-        last = error
+        codes.append((error as? TransportError)?.code.rawValue ?? "refused by the receiver")
+        if mostTelling.map({ Self.weight(of: error) >= Self.weight(of: $0) }) ?? true { mostTelling = error }
     }
 
     /// The error to throw. A sink's own stays as it is.
     var result: any Error {
-        guard let last else { return TransportError(.other, "no attempt was made") }
-        guard count > 1, let error = last as? TransportError else { return last }
-        let note = hasSeveralServers ? "no other server delivers it either" : "tried \(count) times"
-        return TransportError(error.code, "\(error.message); \(note)", status: error.status, cause: error)
+        guard let mostTelling else { return TransportError(.other, "no attempt was made") }
+        guard count > 1, let error = mostTelling as? TransportError else { return mostTelling }
+        return TransportError(
+            error.code, "\(error.message); all attempts failed: \(codes.joined(separator: ", "))",
+            status: error.status, cause: error)
+    }
+
+    /// What a server said of the resource tells more than that another one could not be asked.
+    private static func weight(of error: any Error) -> Int {
+        guard let error = error as? TransportError else { return 3 }
+        switch error.code {
+        case .tooLong, .invalidConfiguration: return 3
+        case .serverStatus, .tlsFailed, .tooManyRedirects, .other: return 2
+        case .notFound: return 1
+        case .hostNotResolved, .proxyNotResolved, .cannotConnect, .timeout, .incompleteTransfer, .proxyStatus:
+            return 0
+        }
     }
 }
 

@@ -57,9 +57,13 @@ final class CurlEasy {
         // An empty proxy, and an empty list of exceptions, keep curl from asking the environment.
         ccurl_set_text(handle, CURLOPT_PROXY, options.proxy.url ?? "")
         ccurl_set_text(handle, CURLOPT_NOPROXY, "")
-        ccurl_set_long(handle, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
-        // With TLS, wait to see if the first connection takes all requests; without, it would never be known.
-        ccurl_set_long(handle, CURLOPT_PIPEWAIT, settings.server.scheme == .https ? 1 : 0)
+        // Not through a proxy's tunnel: there curl 7.88 sends requests on connections that are not ready for them.
+        let sharesConnections = settings.server.scheme == .https && options.proxy == .direct
+        ccurl_set_long(
+            handle, CURLOPT_HTTP_VERSION,
+            Int(sharesConnections ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1))
+        // Wait to see if the first connection takes all requests, before another is made.
+        ccurl_set_long(handle, CURLOPT_PIPEWAIT, sharesConnections ? 1 : 0)
         ccurl_set_long(handle, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
         ccurl_set_long(handle, CURLOPT_SSL_VERIFYPEER, 1)
         ccurl_set_long(handle, CURLOPT_SSL_VERIFYHOST, 2)

@@ -34,7 +34,8 @@ struct CurlResult {
             error(
                 .serverStatus, url, "the server redirects elsewhere (status \(status)), which is not followed",
                 status: status)
-        case 400, 429, 500...:
+        // What concerns the resource is the server's word, whoever passed it on.
+        case 400, 416, 429, 500...:
             error(.serverStatus, url, "the server answers with status \(status)", status: status)
         default:
             isProxied
