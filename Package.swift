@@ -92,6 +92,7 @@ let package = Package(
 
         // Tests. LocalServers starts real HTTP servers; FixtureTrees reads what the fixtures hold.
         .target(name: "LocalServers", path: "Tests/LocalServers", swiftSettings: settings),
+        .target(name: "CKernelResolution", path: "Tests/CKernelResolution"),
         .target(
             name: "FixtureTrees", dependencies: ["CASCore"], path: "Tests/FixtureTrees", swiftSettings: settings),
         .executableTarget(
@@ -111,7 +112,8 @@ let package = Package(
         .testTarget(
             name: "CatalogTests", dependencies: ["Catalog", "CSQLite", "FixtureTrees"], swiftSettings: settings),
         .testTarget(
-            name: "CVMFSTests", dependencies: ["CVMFS", "CSQLite", "COpenSSL", "LocalServers", "FixtureTrees"],
+            name: "CVMFSTests",
+            dependencies: ["CVMFS", "CSQLite", "COpenSSL", "CKernelResolution", "LocalServers", "FixtureTrees"],
             swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests", dependencies: ["CVMFS", "LocalServers", "FixtureTrees"],

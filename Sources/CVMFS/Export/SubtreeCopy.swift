@@ -1,7 +1,7 @@
 public import CASCore
 internal import Catalog
-public import SystemPackage
 internal import Synchronization
+public import SystemPackage
 
 extension Snapshot {
     /// Copies a subtree out into a folder: modes, times, symlinks, hardlinks, fifos, sockets and extended attributes,
@@ -188,7 +188,9 @@ private final class SubtreeCopy: Sendable {
             case .character, .block:
                 guard options.preservesOwners else { return omit(entry, "devices need root") }
                 fallthrough
-            default: try folder.makeNode(entry.name, mode: entry.mode, device: entry.device ?? DeviceNumber(major: 0, minor: 0))
+            default:
+                try folder.makeNode(
+                    entry.name, mode: entry.mode, device: entry.device ?? DeviceNumber(major: 0, minor: 0))
             }
         } catch Errno.notPermitted, Errno.permissionDenied {
             return omit(entry, "no right to make a \(entry.kind) here")

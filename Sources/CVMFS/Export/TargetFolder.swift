@@ -4,9 +4,9 @@ internal import Catalog
 internal import SystemPackage
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #else
-internal import Darwin
+    internal import Darwin
 #endif
 
 /// A folder of the copy, held open, in which entries are made by name.
@@ -26,9 +26,9 @@ final class TargetFolder: Sendable {
             kind = EntryKind(mode: UInt32(status.st_mode))
             size = Int64(status.st_size)
             #if canImport(Glibc)
-            (seconds, nanoseconds) = (Int64(status.st_mtim.tv_sec), Int64(status.st_mtim.tv_nsec))
+                (seconds, nanoseconds) = (Int64(status.st_mtim.tv_sec), Int64(status.st_mtim.tv_nsec))
             #else
-            (seconds, nanoseconds) = (Int64(status.st_mtimespec.tv_sec), Int64(status.st_mtimespec.tv_nsec))
+                (seconds, nanoseconds) = (Int64(status.st_mtimespec.tv_sec), Int64(status.st_mtimespec.tv_nsec))
             #endif
         }
     }

@@ -1,7 +1,7 @@
 public import CASCore
-public import SystemPackage
 internal import Catalog
 internal import Synchronization
+public import SystemPackage
 
 /// A regular file of a snapshot, read lazily: only what a read touches is fetched, verified and kept in the cache.
 ///
@@ -126,7 +126,8 @@ public final class File: Sendable {
             throw CVMFSError(.chunkedFile, "\(path) is stored in \(parts.count) chunks, so it has no one descriptor")
         }
         guard !parts.isEmpty, let object = try localObject(0) else {
-            throw CVMFSError(.invalidArgument, "\(path) is \(parts.isEmpty ? "empty" : "not loaded: call load() first")")
+            throw CVMFSError(
+                .invalidArgument, "\(path) is \(parts.isEmpty ? "empty" : "not loaded: call load() first")")
         }
         return try object.withDescriptor(body)
     }

@@ -1,9 +1,9 @@
 internal import SystemPackage
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #else
-internal import Darwin
+    internal import Darwin
 #endif
 
 /// Small local files, read and replaced whole. Blocks, so it is called from the pool.

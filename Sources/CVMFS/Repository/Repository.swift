@@ -1,7 +1,7 @@
 public import CASCore
 public import Signing
-public import Transport
 internal import Synchronization
+public import Transport
 
 /// A CernVM-FS repository, verified and ready to be read.
 ///
@@ -113,7 +113,8 @@ public final class Repository: Sendable {
             if let refresh = state.refresh { return refresh }
             guard let establishment else {
                 throw CVMFSError(
-                    .invalidArgument, "\(name) was opened by a root hash alone: ask for .root(hash), or give master keys")
+                    .invalidArgument,
+                    "\(name) was opened by a root hash alone: ask for .root(hash), or give master keys")
             }
             let known = state.established
             let refresh = Task { [weak self] in

@@ -69,7 +69,8 @@ extension Repository {
         _ = try await snapshot(.newest)
         guard let trusted else {
             throw CVMFSError(
-                .invalidArgument, "\(name) was opened by a root hash alone, which leads to no history: give master keys")
+                .invalidArgument, "\(name) was opened by a root hash alone, which leads to no history: give master keys"
+            )
         }
         return trusted
     }

@@ -131,7 +131,8 @@ struct TrustEstablishment: Sendable {
         let trusted = try chain.verify(
             manifest: letters.manifest, whitelist: letters.whitelist, certificate: certificate.readAll(), name: name,
             at: time, lastSeen: lastSeen)
-        guard try fetcher.cached(manifest.rootCatalogObject, size: .atMost(CompositionLimits.catalogBytes)) != nil else {
+        guard try fetcher.cached(manifest.rootCatalogObject, size: .atMost(CompositionLimits.catalogBytes)) != nil
+        else {
             return nil
         }
         let root = try await CatalogTree.open(

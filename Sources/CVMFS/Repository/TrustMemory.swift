@@ -40,7 +40,8 @@ struct TrustMemory: Sendable {
             try LocalFile.replace(manifestPath, with: manifest)
             try LocalFile.replace(breadcrumbPath, with: new.serialized)
         } catch {
-            throw CVMFSError(.storage, "cannot remember the state of \(repository) in \(folder): \(error)", cause: error)
+            throw CVMFSError(
+                .storage, "cannot remember the state of \(repository) in \(folder): \(error)", cause: error)
         }
     }
 

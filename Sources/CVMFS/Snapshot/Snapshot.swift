@@ -151,7 +151,8 @@ public final class Snapshot: Sendable {
     /// The file of an entry of this snapshot.
     public func file(_ entry: Entry) async throws -> File {
         try checkIsFile(entry)
-        return File(entry: entry, parts: try FilePart.parts(of: entry, chunks: await chunks(of: entry)), fetcher: fetcher)
+        return File(
+            entry: entry, parts: try FilePart.parts(of: entry, chunks: await chunks(of: entry)), fetcher: fetcher)
     }
 
     /// The file of an entry, if its chunks can be told without the network. Blocks for a local disk at most.

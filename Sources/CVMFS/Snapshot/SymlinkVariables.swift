@@ -1,8 +1,9 @@
 internal import Catalog
+
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #else
-internal import Darwin
+    internal import Darwin
 #endif
 
 /// The variables that symlinks' targets may use. Source: format 3, symlink.

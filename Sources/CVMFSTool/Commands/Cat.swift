@@ -3,7 +3,8 @@ import CVMFS
 
 struct Cat: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Prints files.", discussion: "Symlinks are followed, inside the repository. Fetches only these files.")
+        abstract: "Prints files.", discussion: "Symlinks are followed, inside the repository. Fetches only these files."
+    )
 
     @OptionGroup var repository: RepositoryOptionGroup
 

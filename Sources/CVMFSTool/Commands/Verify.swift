@@ -37,7 +37,8 @@ struct Verify: AsyncParsableCommand {
             try output.line(Self.json(report))
         } else {
             for defect in report.defects {
-                try output.line("\(defect.kind.rawValue)\t\(defect.path)\t\(defect.object?.description ?? "-")\t\(defect.detail)")
+                try output.line(
+                    "\(defect.kind.rawValue)\t\(defect.path)\t\(defect.object?.description ?? "-")\t\(defect.detail)")
             }
             try output.line(
                 "\(report.isSound ? "sound" : "\(report.defects.count) defects"): \(report.catalogs) catalogs, \(report.entries) entries, \(report.objects) objects, \(ByteText.of(report.bytes))"

@@ -6,9 +6,9 @@ import SystemPackage
 import Transport
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// An opened repository, for the length of one command.
@@ -103,7 +103,9 @@ extension RepositoryOptionGroup {
 
     private func cacheFolder() throws -> FilePath {
         if let cache { return FilePath(cache) }
-        if let base = Self.environment("XDG_CACHE_HOME"), base.hasPrefix("/") { return FilePath(base).appending("cvmfs") }
+        if let base = Self.environment("XDG_CACHE_HOME"), base.hasPrefix("/") {
+            return FilePath(base).appending("cvmfs")
+        }
         guard let home = Self.environment("HOME"), !home.isEmpty else {
             throw CVMFSError(.invalidArgument, "neither HOME nor XDG_CACHE_HOME is set: give --cache DIR")
         }

@@ -40,7 +40,8 @@ struct EntryText {
         if let hash = entry.contentHash { lines.append("Hash:     \(hash) (\(entry.compression.jsonName))") }
         if entry.isExternal { lines.append("Content:  on an external server") }
         for attribute in try await snapshot.xattrs(of: entry).attributes {
-            lines.append("Xattr:    \(String(decoding: attribute.name, as: UTF8.self)) (\(attribute.value.count) bytes)")
+            lines.append(
+                "Xattr:    \(String(decoding: attribute.name, as: UTF8.self)) (\(attribute.value.count) bytes)")
         }
         for chunk in try await snapshot.chunks(of: entry) {
             lines.append("Chunk:    \(chunk.hash) at \(chunk.offset), \(chunk.size) bytes")

@@ -1,3 +1,4 @@
+import FixtureTrees
 import Testing
 
 @testable import CASCore
@@ -177,18 +178,4 @@ private final class TestTable {
     }
 
     func finish(_ id: FlightTable<String, Int, Int>.FlightID, of key: String) -> [Int] { table.finish(id, of: key) }
-}
-
-/// Numbers that a seed determines (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = (state ^ state >> 30) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
-        return word ^ word >> 31
-    }
 }

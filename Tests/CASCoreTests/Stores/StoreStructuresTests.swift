@@ -1,4 +1,5 @@
 import CVMFSTesting
+import FixtureTrees
 import Testing
 
 @testable import CASCore

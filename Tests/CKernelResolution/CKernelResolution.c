@@ -1,0 +1,16 @@
+#define _GNU_SOURCE
+#include "CKernelResolution.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int kernel_open_root(const char *path) { return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC); }
+
+int kernel_open_in_root(int root, const char *path, int follows_last) {
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC | (follows_last ? 0 : O_NOFOLLOW), .resolve = RESOLVE_IN_ROOT};
+    long descriptor = syscall(SYS_openat2, root, path, &how, sizeof how);
+    return descriptor < 0 ? -errno : (int)descriptor;
+}
