@@ -107,6 +107,23 @@ struct TamperTests {
         #expect(code(try files.with { $0.whitelist = whitelist.serialized }.verify()) == .whitelistSignatureWrong)
     }
 
+    @Test("is refused when zeros before a signature are dropped, which changes no number")
+    func shortenedSignature() throws {
+        // One signature in 256 begins with a zero.
+        var manifest = RepositoryFiles.testManifest
+        var found: RepositoryFiles?
+        while found == nil, manifest.revision < 20_000 {
+            manifest.revision += 1
+            let files = try RepositoryFiles.signed(manifest: manifest)
+            if try SignedLetter(parsing: files.manifest, as: .manifest).signature[0] == 0 { found = files }
+        }
+        let files = try #require(found)
+        #expect(throws: Never.self) { try files.verify() }
+        let letter = try SignedLetter(parsing: files.manifest, as: .manifest)
+        let cut = letter.serialized.dropLast(letter.signature.count) + letter.signature.dropFirst()
+        #expect(code(try files.with { $0.manifest = Array(cut) }.verify()) == .manifestSignatureWrong)
+    }
+
     /// A letter with a hash that fits and whatever signature.
     static func unsigned(_ text: [UInt8], _ algorithm: HashAlgorithm, signature: [UInt8]) -> [UInt8] {
         let hash = ContentHash(hashing: text.span.bytes, with: algorithm)
