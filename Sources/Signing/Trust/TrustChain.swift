@@ -49,8 +49,8 @@ public import CASCore
 /// whitelist. Any other `TrustPolicy` can be used. To pin a root catalog's hash no chain is needed at all: whoever
 /// names the hash has already said what is to be believed.
 ///
-/// Nothing here reads a file, a socket or a clock: bytes go in, values come out. It does compute: half a millisecond,
-/// most of it for two RSA signatures.
+/// Nothing here reads a file, a socket or a clock: bytes go in, values come out. It does compute, for about a
+/// millisecond.
 ///
 /// Source: format 2.1 to 2.4.
 public struct TrustChain: Sendable {
