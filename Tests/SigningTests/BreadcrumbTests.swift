@@ -1,4 +1,5 @@
 import CASCore
+import FixtureTrees
 import Signing
 import Testing
 
@@ -122,7 +123,7 @@ struct BreadcrumbTests {
 
     @Test("lets nothing older pass in any history of publications")
     func histories() throws {
-        var generator = SeededGenerator()
+        var generator = SeededGenerator(for: #function)
         for _ in 0..<200 {
             // What a server has shown over time, replayed in any order.
             var time: Int64 = 1

@@ -1,4 +1,5 @@
 import CASCore
+import FixtureTrees
 import Foundation
 import Signing
 import Testing
@@ -10,7 +11,7 @@ struct FuzzTests {
     func server(files: RepositoryFiles) throws {
         let right = try files.verify()
         let whitelist = try #require(files.whitelist)
-        var generator = SeededGenerator()
+        var generator = SeededGenerator(for: #function)
         for round in 0..<1500 {
             var damaged = files
             switch Int.random(in: 0..<3, using: &generator) {
@@ -28,7 +29,7 @@ struct FuzzTests {
     @Test("to a manifest that is signed all the same gives an error, or a manifest that can be written again")
     func signedManifest() throws {
         let text = try Manifest(unverified: RepositoryFiles.small[0].manifest).serialized()
-        var generator = SeededGenerator()
+        var generator = SeededGenerator(for: #function)
         var accepted = 0
         for round in 0..<20_000 {
             let damaged = damage(text, &generator)
@@ -56,7 +57,7 @@ struct FuzzTests {
                 .init(TestKeys.otherCertificate.fingerprint(.sha1)),
             ]
         ).serialized()
-        var generator = SeededGenerator()
+        var generator = SeededGenerator(for: #function)
         var accepted = 0
         for round in 0..<20_000 {
             let outcome = Result { try Whitelist(unverified: damage(text, &generator)) }
@@ -83,7 +84,7 @@ struct FuzzTests {
         let key = try MasterKey.all(inPEM: TestKeys.master.masterKey.pem)[0]
         let keyText = key.pem
         let letter = try SignedLetter(parsing: RepositoryFiles.signed().manifest, as: .manifest)
-        var generator = SeededGenerator()
+        var generator = SeededGenerator(for: #function)
         for _ in 0..<3000 {
             let damaged = pem("CERTIFICATE", damage(certificate.der, &generator))
             if let read = try? Certificate(pem: damaged) {
@@ -105,7 +106,7 @@ struct FuzzTests {
 
     @Test("to breadcrumbs and blacklists gives nothing, or something that can be used")
     func own() throws {
-        var generator = SeededGenerator()
+        var generator = SeededGenerator(for: #function)
         let crumb = Array("\(RepositoryFiles.hash("root"))T1795500000R7\n".utf8)
         let list = Array("\(TestKeys.certificate.fingerprint(.sha1)) # mine\n<demo.example.org 7\n".utf8)
         for _ in 0..<20_000 {
@@ -120,7 +121,7 @@ struct FuzzTests {
 
     @Test("that is all there is, is refused")
     func noise() {
-        var generator = SeededGenerator()
+        var generator = SeededGenerator(for: #function)
         for _ in 0..<3000 {
             let noise = (0..<Int.random(in: 0..<300, using: &generator)).map { _ in
                 UInt8.random(in: 0...255, using: &generator)
