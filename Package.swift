@@ -90,7 +90,8 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
 
-        // Tests. LocalServers starts real HTTP servers; FixtureTrees reads what the fixtures hold.
+        // Tests. LocalServers starts real HTTP servers; FixtureTrees reads what the fixtures hold; CatalogFixtures
+        // makes catalogs, good, old, bad and large; RepositoryMaker makes signed repositories of them.
         .target(name: "LocalServers", path: "Tests/LocalServers", swiftSettings: settings),
         .target(name: "CKernelResolution", path: "Tests/CKernelResolution"),
         .target(
@@ -99,6 +100,12 @@ let package = Package(
             name: "CacheFiller",
             dependencies: ["CASCore", "CVMFSTesting", .product(name: "SystemPackage", package: "swift-system")],
             path: "Tests/CacheFiller", swiftSettings: settings),
+        .target(
+            name: "CatalogFixtures", dependencies: ["CASCore", "CSQLite"], path: "Tests/CatalogFixtures",
+            swiftSettings: settings),
+        .target(
+            name: "RepositoryMaker", dependencies: ["CASCore", "Catalog", "CatalogFixtures", "Signing"],
+            path: "Tests/RepositoryMaker", swiftSettings: settings),
         .testTarget(
             name: "CASCoreTests",
             dependencies: [
@@ -113,8 +120,10 @@ let package = Package(
             name: "CatalogTests", dependencies: ["Catalog", "CSQLite", "FixtureTrees"], swiftSettings: settings),
         .testTarget(
             name: "CVMFSTests",
-            dependencies: ["CVMFS", "CSQLite", "COpenSSL", "CKernelResolution", "LocalServers", "FixtureTrees"],
-            swiftSettings: settings),
+            dependencies: [
+                "CVMFS", "CSQLite", "COpenSSL", "CKernelResolution", "CatalogFixtures", "FixtureTrees", "LocalServers",
+                "RepositoryMaker",
+            ], swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests", dependencies: ["CVMFS", "LocalServers", "FixtureTrees"],
             swiftSettings: settings),
