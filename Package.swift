@@ -93,7 +93,7 @@ let package = Package(
         // Tests. LocalServers starts real HTTP servers; FixtureTrees reads what the fixtures hold; CatalogFixtures
         // makes catalogs, good, old, bad and large; RepositoryMaker makes signed repositories of them.
         .target(name: "LocalServers", path: "Tests/LocalServers", swiftSettings: settings),
-        .target(name: "CKernelResolution", path: "Tests/CKernelResolution"),
+        .target(name: "CKernelCalls", path: "Tests/CKernelCalls"),
         .target(
             name: "FixtureTrees", dependencies: ["CASCore"], path: "Tests/FixtureTrees", swiftSettings: settings),
         .executableTarget(
@@ -121,7 +121,7 @@ let package = Package(
         .testTarget(
             name: "CVMFSTests",
             dependencies: [
-                "CVMFS", "CSQLite", "COpenSSL", "CKernelResolution", "CatalogFixtures", "FixtureTrees", "LocalServers",
+                "CVMFS", "CSQLite", "COpenSSL", "CKernelCalls", "CatalogFixtures", "FixtureTrees", "LocalServers",
                 "RepositoryMaker",
             ], swiftSettings: settings),
         .testTarget(

@@ -1,5 +1,5 @@
 import CASCore
-import CKernelResolution
+import CKernelCalls
 import FixtureTrees
 import Glibc
 import LocalServers

@@ -70,21 +70,20 @@ public final class Repository: Sendable {
         _ = try RepositoryName(name)
         let fetcher = ObjectFetcher(
             store: cache, transport: transport, external: options.externalTransport, logger: options.logger)
-        let chain: TrustChain
+        let policy: any TrustPolicy
         switch trust.kind {
-        case .root:
-            return Repository(name: name, fetcher: fetcher, options: options, establishment: nil)
-        case .keys(let keys): chain = TrustChain(masterKeys: keys, blacklist: options.blacklist)
+        case .root: return Repository(name: name, fetcher: fetcher, options: options, establishment: nil)
+        case .keys(let keys): policy = WhitelistPolicy(masterKeys: keys)
         case .keyFiles(let paths):
-            let keys = try await BlockingPool.shared.run { try MasterKeyFiles.keys(in: paths) }
-            chain = TrustChain(masterKeys: keys, blacklist: options.blacklist)
-        case .policy(let policy): chain = TrustChain(policy: policy, blacklist: options.blacklist)
+            policy = WhitelistPolicy(
+                masterKeys: try await BlockingPool.shared.run { try MasterKeyFiles.keys(in: paths) })
+        case .policy(let other): policy = other
         }
         let memory = (options.stateFolder ?? cache.stateFolder).map { TrustMemory(folder: $0, repository: name) }
         let repository = Repository(
             name: name, fetcher: fetcher, options: options,
             establishment: TrustEstablishment(
-                name: name, chain: chain, fetcher: fetcher, memory: memory, clock: options.clock))
+                name: name, policy: policy, fetcher: fetcher, memory: memory, options: options))
         _ = try await repository.refresh()
         return repository
     }

@@ -17,8 +17,8 @@ public struct RepositoryOptions: Sendable {
     public var logger: Logger
     /// Upper bound of a repository's time to live, in seconds; `nil` for none.
     public var maximumTimeToLive: Int64?
-    /// Certificates and revisions that are refused.
-    public var blacklist: Blacklist
+    /// Certificates and revisions that are refused; asked again whenever the servers are, on a thread that may block.
+    public var blacklist: @Sendable () throws -> Blacklist
     /// Where the content of external files is to be had; without it they cannot be read.
     public var externalTransport: (any ObjectTransport)?
     /// Where the newest state seen is remembered, against older ones; by default the cache's own folder.
@@ -31,7 +31,7 @@ public struct RepositoryOptions: Sendable {
         loadedCatalogs = CompositionLimits.loadedCatalogs
         logger = Logger(label: "cvmfs")
         maximumTimeToLive = nil
-        blacklist = .empty
+        blacklist = { .empty }
         externalTransport = nil
         stateFolder = nil
     }

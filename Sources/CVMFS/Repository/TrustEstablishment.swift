@@ -19,34 +19,38 @@ struct TrustEstablishment: Sendable {
     }
 
     let name: String
-    let chain: TrustChain
+    let policy: any TrustPolicy
     let fetcher: ObjectFetcher
     let memory: TrustMemory?
-    let clock: @Sendable () -> UnixTime
+    let options: RepositoryOptions
 
     /// The newest state that the servers have, or what is remembered when none of them answers.
     ///
     /// - Parameter known: a state in use, whose root catalog need not be loaded again.
     func newest(known: State? = nil) async throws -> State {
         let lastSeen = try await remembered { try $0.breadcrumb() }
+        let chain = TrustChain(policy: policy, blacklist: try await blacklist())
         do {
-            return try await fromServers(known: known, lastSeen: lastSeen)
+            return try await fromServers(chain, known: known, lastSeen: lastSeen)
         } catch {
             guard Self.isNetwork(error) else { throw error }
-            if let known { return State(trusted: known.trusted, root: known.root, source: "", offline: error) }
-            guard let state = try await fromMemory(lastSeen: lastSeen, because: error) else { throw error }
+            if let known {
+                try check(known, against: chain.blacklist)
+                return State(trusted: known.trusted, root: known.root, source: "", offline: error)
+            }
+            guard let state = try await fromMemory(chain, lastSeen: lastSeen, because: error) else { throw error }
             return state
         }
     }
 
     // MARK: Servers
 
-    private func fromServers(known: State?, lastSeen: Breadcrumb?) async throws -> State {
+    private func fromServers(_ chain: TrustChain, known: State?, lastSeen: Breadcrumb?) async throws -> State {
         var failed: Set<String> = []
         while true {
             var server = ""
             do {
-                return try await attempt(known: known, lastSeen: lastSeen) { server = $0 }
+                return try await attempt(chain, known: known, lastSeen: lastSeen) { server = $0 }
             } catch let error as SigningError where error.isWorthAnotherServer {
                 // Each server gets one chance: a damaged or stale one must not keep the others from being asked.
                 guard let servers = fetcher.transport as? FailoverTransport, failed.insert(server).inserted,
@@ -60,7 +64,7 @@ struct TrustEstablishment: Sendable {
     }
 
     private func attempt(
-        known: State?, lastSeen: Breadcrumb?, source: (String) -> Void
+        _ chain: TrustChain, known: State?, lastSeen: Breadcrumb?, source: (String) -> Void
     ) async throws -> State {
         async let whitelistReply = whitelist()
         let (manifestBytes, server) = try await during("cannot fetch the manifest of \(name)") {
@@ -72,6 +76,7 @@ struct TrustEstablishment: Sendable {
         if let known, known.trusted.manifest == manifest {
             // Nothing new, and this very text has been verified already.
             _ = try? await whitelistReply
+            try check(known, against: chain.blacklist)
             return State(trusted: known.trusted, root: known.root, source: server, offline: nil)
         }
         // Cheap and telling, so it comes before anything more is fetched.
@@ -80,7 +85,7 @@ struct TrustEstablishment: Sendable {
         let certificate = try await certificate(of: manifest)
         let whitelistBytes = try await whitelistReply
         let trusted = try chain.verify(
-            manifest: manifestBytes, whitelist: whitelistBytes, certificate: certificate, name: name, at: clock(),
+            manifest: manifestBytes, whitelist: whitelistBytes, certificate: certificate, name: name, at: options.clock(),
             lastSeen: lastSeen, certificateHash: manifest.certificate)
         let state = State(trusted: trusted, root: try await rootReply, source: server, offline: nil)
         try await remembered { memory in
@@ -90,7 +95,7 @@ struct TrustEstablishment: Sendable {
     }
 
     private func whitelist() async throws -> [UInt8]? {
-        guard chain.policy.needsWhitelist else { return nil }
+        guard policy.needsWhitelist else { return nil }
         return try await during("cannot fetch the whitelist of \(name)") {
             try await fetcher.file(".cvmfswhitelist", limit: Int64(TrustLimits.whitelistBytes), for: .whitelist).bytes
         }
@@ -117,14 +122,16 @@ struct TrustEstablishment: Sendable {
 
     // MARK: Memory
 
-    private func fromMemory(lastSeen: Breadcrumb?, because error: any Error) async throws -> State? {
+    private func fromMemory(
+        _ chain: TrustChain, lastSeen: Breadcrumb?, because error: any Error
+    ) async throws -> State? {
         guard let lastSeen, let letters = try await remembered({ try $0.letters() }) else { return nil }
         let manifest = try Manifest(unverified: letters.manifest)
         guard manifest.rootCatalog == lastSeen.rootCatalog, let id = manifest.certificateObject,
             let certificate = try fetcher.cached(id, size: .atMost(CompositionLimits.certificateBytes))
         else { return nil }
         // It was verified when it was new. A whitelist that has expired since does not make what is here less genuine.
-        var time = clock()
+        var time = options.clock()
         if let whitelist = try? Whitelist(unverified: letters.whitelist), whitelist.isExpired(at: time) {
             time = UnixTime(whitelist.expires.seconds - 1)
         }
@@ -138,6 +145,24 @@ struct TrustEstablishment: Sendable {
         let root = try await CatalogTree.open(
             manifest.rootCatalog, size: manifest.rootCatalogSize ?? 0, at: .root, fetcher: fetcher)
         return State(trusted: trusted, root: root, source: "", offline: error)
+    }
+
+    // MARK: Parts
+
+    private func blacklist() async throws -> Blacklist {
+        let read = options.blacklist
+        return try await during("cannot read the blacklist") { try await BlockingPool.shared.run { try read() } }
+    }
+
+    /// A state in use that has become blacklisted is used no more. Source: format 2.3, blacklist.
+    private func check(_ known: State, against blacklist: Blacklist) throws(SigningError) {
+        let trusted = known.trusted
+        if blacklist.refuses(trusted.certificate) {
+            throw SigningError(.certificateBlacklisted, "the certificate of '\(trusted.certificate.subject)' is on the blacklist")
+        }
+        if blacklist.refuses(revision: trusted.manifest.revision, of: name) {
+            throw SigningError(.revisionBlacklisted, "revision \(trusted.manifest.revision) is on the blacklist")
+        }
     }
 
     private func remembered<Result: Sendable>(

@@ -41,7 +41,7 @@ extension RepositoryOptionGroup {
         let (fqrn, servers) = try address()
         var options = RepositoryOptions()
         options.logger.logLevel = .critical
-        options.blacklist = try Self.blacklist()
+        options.blacklist = { try BlacklistFile.read("/etc/cvmfs/blacklist") ?? .empty }
         if !externalServer.isEmpty {
             options.externalTransport = try FailoverTransport(
                 servers: externalServer, repository: fqrn, options: transportOptions)
@@ -113,9 +113,4 @@ extension RepositoryOptionGroup {
     }
 
     private static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
-
-    /// The reference's default blacklist, where there is one.
-    private static func blacklist() throws -> Blacklist {
-        try BlacklistFile.read("/etc/cvmfs/blacklist") ?? .empty
-    }
 }
