@@ -1,73 +1,58 @@
 public import CASCore
 
-/// Proves that an `ObjectStore` keeps the protocol's word.
-///
-/// It needs no test framework: run all checks at once, or make each a case of a parameterised test.
+/// Proves that an `ObjectStore` does what its protocol says.
 ///
 /// ```swift
-/// @Test(arguments: ObjectStoreConformance.checks)
-/// func keepsTheWord(check: ObjectStoreConformance.Check) async throws {
-///     try await check.run { try MyStore(...) }
+/// @Test(arguments: ObjectStoreConformance.Requirement.allCases)
+/// func conformance(_ requirement: ObjectStoreConformance.Requirement) async throws {
+///     try await ObjectStoreConformance { try MyStore(in: aNewFolder()) }.check(requirement)
 /// }
 /// ```
-///
-/// Each check gets a store of its own, empty and with room for 64 MiB.
 public struct ObjectStoreConformance: Sendable {
-    /// One promise of the protocol.
-    public struct Check: Sendable, CustomStringConvertible {
-        /// What is checked, as a sentence.
+    /// What can be checked, each by itself.
+    public struct Requirement: Sendable, CaseIterable, CustomStringConvertible {
+        /// What a store must do, as a sentence.
         public let name: String
         let body: @Sendable (any ObjectStore) async throws -> Void
 
+        init(_ name: String, _ body: @escaping @Sendable (any ObjectStore) async throws -> Void) {
+            self.name = name
+            self.body = body
+        }
+
         public var description: String { name }
 
-        /// Runs the check on a store of its own.
-        /// - Throws: `Failure`, or what making the store throws.
-        public func run(_ makeStore: @Sendable () async throws -> any ObjectStore) async throws {
-            let store = try await makeStore()
-            do {
-                try await withDeadline { try await body(store) }
-            } catch let failure as Failure {
-                throw Failure(check: name, message: failure.message)
-            } catch {
-                throw Failure(check: name, message: "threw \(error)")
-            }
+        public static let allCases: [Requirement] = contentRequirements + refusalRequirements + flightRequirements
+    }
+
+    private let store: @Sendable () async throws -> any ObjectStore
+
+    /// - Parameter store: makes a new, empty store with room for 64 MiB; called once for a requirement.
+    public init(_ store: @escaping @Sendable () async throws -> any ObjectStore) { self.store = store }
+
+    /// Checks all requirements.
+    /// - Throws: `ConformanceFailure` at the first that is not met, or what making the store throws.
+    public func check() async throws {
+        for requirement in Requirement.allCases { try await check(requirement) }
+    }
+
+    /// Checks one requirement.
+    /// - Throws: `ConformanceFailure` when it is not met, or what making the store throws.
+    public func check(_ requirement: Requirement) async throws {
+        let store = try await store()
+        do {
+            try await withDeadline { try await requirement.body(store) }
+        } catch let failure as ConformanceFailure {
+            throw ConformanceFailure(requirement.name, failure.detail)
+        } catch {
+            throw ConformanceFailure(requirement.name, "threw \(error)")
         }
     }
+}
 
-    /// A promise that was broken.
-    public struct Failure: Error, Sendable, CustomStringConvertible {
-        /// The check's name.
-        public let check: String
-        /// What was expected, and what happened.
-        public let message: String
-
-        public var description: String { "\(check): \(message)" }
-    }
-
-    private let makeStore: @Sendable () async throws -> any ObjectStore
-
-    /// - Parameter makeStore: makes a new, empty store for a check.
-    public init(_ makeStore: @escaping @Sendable () async throws -> any ObjectStore) { self.makeStore = makeStore }
-
-    /// All checks.
-    public static let checks: [Check] =
-        contentChecks + refusalChecks + flightChecks
-
-    /// Runs all checks.
-    /// - Returns: what failed; nothing when the store keeps its word.
-    public func failures() async -> [Failure] {
-        var failures: [Failure] = []
-        for check in Self.checks {
-            do { try await check.run(makeStore) } catch let failure as Failure { failures.append(failure) } catch {
-                failures.append(Failure(check: check.name, message: "no store could be made: \(error)"))
-            }
-        }
-        return failures
-    }
-
+extension ObjectStoreConformance.Requirement {
     /// Ends a check.
-    static func fail(_ message: String) -> Failure { Failure(check: "", message: message) }
+    static func fail(_ detail: String) -> ConformanceFailure { ConformanceFailure("", detail) }
 
     static func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
         if !condition { throw fail(message()) }
@@ -75,7 +60,7 @@ public struct ObjectStoreConformance: Sendable {
 
     /// The error that `body` throws.
     static func error(of what: String, _ body: () async throws -> Void) async throws -> any Error {
-        do { try await body() } catch let failure as Failure { throw failure } catch { return error }
+        do { try await body() } catch let failure as ConformanceFailure { throw failure } catch { return error }
         throw fail("\(what) succeeded")
     }
 
@@ -109,7 +94,7 @@ private func withDeadline(_ body: @escaping @Sendable () async throws -> Void) a
         group.addTask { try await body() }
         group.addTask {
             try await Task.sleep(for: .seconds(120))
-            throw ObjectStoreConformance.fail("is not over after two minutes")
+            throw ConformanceFailure("", "is not over after two minutes")
         }
         defer { group.cancelAll() }
         try await group.next()

@@ -1,13 +1,13 @@
 internal import CASCore
 internal import SystemPackage
 
-extension ObjectStoreConformance {
+extension ObjectStoreConformance.Requirement {
     /// What a store gives.
-    static let contentChecks: [Check] = [
-        Check(name: "what a store does not have is nil") { store in
+    static let contentRequirements: [Self] = [
+        Self("what a store does not have is nil") { store in
             try requireAbsent(SampleObject(size: 10, seed: 1), in: store, "in an empty store")
         },
-        Check(name: "objects of every size, algorithm and compression come back as they were") { store in
+        Self("objects of every size, algorithm and compression come back as they were") { store in
             for size in [0, 1, 4096, 65_535, 65_536, 1 << 20 | 3] {
                 for algorithm in HashAlgorithm.allCases {
                     for compression in Compression.allCases {
@@ -27,14 +27,14 @@ extension ObjectStoreConformance {
                 }
             }
         },
-        Check(name: "an object may come in pieces of any size") { store in
+        Self("an object may come in pieces of any size") { store in
             for pieceSize in [1, 7, 4096, 1 << 20] {
                 let object = SampleObject(size: 10_000, seed: UInt64(pieceSize))
                 let fetched = try await store.object(object.id) { try object.send(to: $0, pieceSize: pieceSize) }
                 try requireContent(of: object, in: fetched)
             }
         },
-        Check(name: "a source may start again, and what came before does not count") { store in
+        Self("a source may start again, and what came before does not count") { store in
             for compression in Compression.allCases {
                 let object = SampleObject(size: 50_000, seed: 3, compression: compression)
                 let other = SampleObject(size: 90_000, seed: 4, compression: compression)
@@ -46,7 +46,7 @@ extension ObjectStoreConformance {
                 try requireContent(of: object, in: fetched)
             }
         },
-        Check(name: "a length announced by the source is no more than a hint") { store in
+        Self("a length announced by the source is no more than a hint") { store in
             for length in [0, -5, 1 << 40, Int.max] {
                 let object = SampleObject(size: 3000, seed: UInt64(bitPattern: Int64(length)))
                 let fetched = try await store.object(object.id) { sink in
@@ -57,13 +57,13 @@ extension ObjectStoreConformance {
                 try requireContent(of: object, in: fetched)
             }
         },
-        Check(name: "the kind of an object does not matter") { store in
+        Self("the kind of an object does not matter") { store in
             let object = SampleObject(size: 100, seed: 5)
             _ = try await store.object(object.id) { try object.send(to: $0) }
             let catalog = ObjectID(object.id.hash, kind: .catalog)
             try require(try store.cached(catalog) != nil, "not found under another kind")
         },
-        Check(name: "the same stored bytes as zlib and as none are two objects") { store in
+        Self("the same stored bytes as zlib and as none are two objects") { store in
             let packed = SampleObject(size: 4000, seed: 6)
             let plain = SampleObject(plain: packed.stored, compression: .none)
             try require(packed.id.hash == plain.id.hash, "the samples do not share a hash")
@@ -74,7 +74,7 @@ extension ObjectStoreConformance {
             guard let cached = try store.cached(packed.id) else { throw fail("the other one is gone") }
             try requireContent(of: packed, in: cached)
         },
-        Check(name: "reading stops at the end of the content") { store in
+        Self("reading stops at the end of the content") { store in
             let object = SampleObject(size: 5000, seed: 7)
             let handle = try await store.object(object.id) { try object.send(to: $0) }
             let tail = try handle.read(4990..<5090)
@@ -85,7 +85,7 @@ extension ObjectStoreConformance {
             }
             try require(try handle.read(17..<17).isEmpty, "a read of nothing gave something")
         },
-        Check(name: "a handle gives a descriptor of the whole content") { store in
+        Self("a handle gives a descriptor of the whole content") { store in
             for size in [0, 5000, 300_000] {
                 let object = SampleObject(size: size, seed: 8)
                 let handle = try await store.object(object.id) { try object.send(to: $0) }
@@ -107,7 +107,7 @@ extension ObjectStoreConformance {
                 try requireContent(of: object, in: handle)
             }
         },
-        Check(name: "what is removed stays readable where it is open") { store in
+        Self("what is removed stays readable where it is open") { store in
             let object = SampleObject(size: 20_000, seed: 9)
             let handle = try await store.object(object.id) { try object.send(to: $0) }
             try store.remove(object.id)

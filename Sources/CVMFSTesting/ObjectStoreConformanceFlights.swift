@@ -1,10 +1,10 @@
 internal import CASCore
 internal import Synchronization
 
-extension ObjectStoreConformance {
+extension ObjectStoreConformance.Requirement {
     /// What happens when many ask at once.
-    static let flightChecks: [Check] = [
-        Check(name: "a hundred callers at once make one flight") { store in
+    static let flightRequirements: [Self] = [
+        Self("a hundred callers at once make one flight") { store in
             let object = SampleObject(size: 30_000, seed: 40)
             let flights = ConformanceCounter()
             let gate = ConformanceGate()
@@ -29,7 +29,7 @@ extension ObjectStoreConformance {
             let count = flights.count
             try require(count == 1, "the source was called \(count) times")
         },
-        Check(name: "the failure of a flight reaches all who wait for it") { store in
+        Self("the failure of a flight reaches all who wait for it") { store in
             let object = SampleObject(size: 100, seed: 41)
             let flights = ConformanceCounter()
             let failures = ConformanceCounter()
@@ -54,7 +54,7 @@ extension ObjectStoreConformance {
             try require(count <= 20, "\(count) flights for 20 callers")
             try requireAbsent(object, in: store, "after its flight failed")
         },
-        Check(name: "who is cancelled returns at once, and the others get the object") { store in
+        Self("who is cancelled returns at once, and the others get the object") { store in
             let object = SampleObject(size: 1000, seed: 42)
             let (begun, gate) = (ConformanceGate(), ConformanceGate())
             let source: @Sendable (any ByteSink) async throws -> Void = { sink in
@@ -74,7 +74,7 @@ extension ObjectStoreConformance {
             gate.open()
             try requireContent(of: object, in: try await patient.value)
         },
-        Check(name: "a flight goes on when the one who began it is cancelled and another waits") { store in
+        Self("a flight goes on when the one who began it is cancelled and another waits") { store in
             let object = SampleObject(size: 1000, seed: 43)
             let (begun, gate) = (ConformanceGate(), ConformanceGate())
             let source: @Sendable (any ByteSink) async throws -> Void = { sink in
@@ -91,7 +91,7 @@ extension ObjectStoreConformance {
             gate.open()
             try requireContent(of: object, in: try await second.value)
         },
-        Check(name: "when all are cancelled the flight is, and nothing is left of it") { store in
+        Self("when all are cancelled the flight is, and nothing is left of it") { store in
             let object = SampleObject(size: 1000, seed: 44)
             let (begun, stopped) = (ConformanceGate(), ConformanceGate())
             let source: @Sendable (any ByteSink) async throws -> Void = { sink in
@@ -115,7 +115,7 @@ extension ObjectStoreConformance {
             let fetched = try await store.object(object.id) { try object.send(to: $0) }
             try requireContent(of: object, in: fetched)
         },
-        Check(name: "who is cancelled already starts no flight") { store in
+        Self("who is cancelled already starts no flight") { store in
             let object = SampleObject(size: 1000, seed: 45)
             let gate = ConformanceGate()
             let caller = Task {
@@ -129,7 +129,7 @@ extension ObjectStoreConformance {
             }
             try require(error is CancellationError, "a cancelled caller got \(error)")
         },
-        Check(name: "many objects at once do not mix") { store in
+        Self("many objects at once do not mix") { store in
             let objects = (0..<200).map { number in
                 SampleObject(
                     size: number * 37, seed: UInt64(number), compression: number % 2 == 0 ? .zlib : .none)

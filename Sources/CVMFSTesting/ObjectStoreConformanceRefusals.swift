@@ -1,9 +1,9 @@
 internal import CASCore
 
-extension ObjectStoreConformance {
+extension ObjectStoreConformance.Requirement {
     /// What a store must not take.
-    static let refusalChecks: [Check] = [
-        Check(name: "bytes of another hash are refused and never visible") { store in
+    static let refusalRequirements: [Self] = [
+        Self("bytes of another hash are refused and never visible") { store in
             for compression in Compression.allCases {
                 let object = SampleObject(size: 3000, seed: 20, compression: compression)
                 let other = SampleObject(size: 3000, seed: 21, compression: compression)
@@ -19,7 +19,7 @@ extension ObjectStoreConformance {
                 try requireAbsent(other, in: store, "though nobody asked for it")
             }
         },
-        Check(name: "every cut of an object is refused") { store in
+        Self("every cut of an object is refused") { store in
             for compression in Compression.allCases {
                 let object = SampleObject(size: 200, seed: 22, compression: compression)
                 for length in 0..<object.stored.count {
@@ -34,7 +34,7 @@ extension ObjectStoreConformance {
                 }
             }
         },
-        Check(name: "bytes behind an object are refused") { store in
+        Self("bytes behind an object are refused") { store in
             for compression in Compression.allCases {
                 let object = SampleObject(size: 200, seed: 23, compression: compression)
                 try await refusal([.hashMismatch, .corruptStream], of: "storing one byte more than \(object)") {
@@ -47,7 +47,7 @@ extension ObjectStoreConformance {
                 try requireAbsent(object, in: store, "after one byte more")
             }
         },
-        Check(name: "content of the right hash that is no stream is refused") { store in
+        Self("content of the right hash that is no stream is refused") { store in
             let noise = SampleObject(size: 1000, seed: 24, compression: .none)
             let id = ObjectID(noise.id.hash, compression: .zlib)
             try await refusal([.corruptStream], of: "storing noise as zlib") {
@@ -55,7 +55,7 @@ extension ObjectStoreConformance {
             }
             try require(try store.cached(id) == nil && !store.contains(id), "the noise is visible")
         },
-        Check(name: "what is longer than allowed is refused") { store in
+        Self("what is longer than allowed is refused") { store in
             for compression in Compression.allCases {
                 let object = SampleObject(size: 100_000, seed: 25, compression: compression)
                 for limit in [0, 1, 99_999] as [Int64] {
@@ -67,7 +67,7 @@ extension ObjectStoreConformance {
                 _ = try await store.object(object.id, size: .atMost(100_000)) { try object.send(to: $0) }
             }
         },
-        Check(name: "content of another size than the catalog's is refused") { store in
+        Self("content of another size than the catalog's is refused") { store in
             for compression in Compression.allCases {
                 let object = SampleObject(size: 5000, seed: 26, compression: compression)
                 for size in [0, 4999, 5001, .max] as [Int64] {
@@ -78,7 +78,7 @@ extension ObjectStoreConformance {
                 }
             }
         },
-        Check(name: "a wrong size is refused of what is stored, too, and does it no harm") { store in
+        Self("a wrong size is refused of what is stored, too, and does it no harm") { store in
             let object = SampleObject(size: 5000, seed: 27)
             _ = try await store.object(object.id, size: .exactly(5000)) { try object.send(to: $0) }
             try await refusal([.sizeMismatch], of: "asking for 5001 bytes") {
@@ -90,7 +90,7 @@ extension ObjectStoreConformance {
             guard let cached = try store.cached(object.id) else { throw fail("the object is gone") }
             try requireContent(of: object, in: cached)
         },
-        Check(name: "a source that returns before the end stores nothing") { store in
+        Self("a source that returns before the end stores nothing") { store in
             let object = SampleObject(size: 5000, seed: 28)
             try await refusal([.corruptStream], of: "a source that does nothing") {
                 _ = try await store.object(object.id) { _ in }
@@ -103,7 +103,7 @@ extension ObjectStoreConformance {
             }
             try requireAbsent(object, in: store, "though it was not finished")
         },
-        Check(name: "a source's error is passed on, and the next source is asked") { store in
+        Self("a source's error is passed on, and the next source is asked") { store in
             let object = SampleObject(size: 5000, seed: 29)
             let error = try await error(of: "a source that throws") {
                 _ = try await store.object(object.id) { sink in
@@ -117,7 +117,7 @@ extension ObjectStoreConformance {
             let fetched = try await store.object(object.id) { try object.send(to: $0) }
             try requireContent(of: object, in: fetched)
         },
-        Check(name: "bytes that come after the end change nothing") { store in
+        Self("bytes that come after the end change nothing") { store in
             let object = SampleObject(size: 5000, seed: 30)
             let kept = KeptSink()
             _ = try await store.object(object.id) { sink in

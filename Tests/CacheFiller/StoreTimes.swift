@@ -53,7 +53,9 @@ struct StoreTimes {
         }
         let large = (0..<8).map { SampleObject(size: 8 << 20, seed: UInt64($0), compression: .none) }
         let write = try await microseconds(large.count) {
-            for object in large { _ = try await store.object(object.id) { try object.send(to: $0, pieceSize: 1 << 18) } }
+            for object in large {
+                _ = try await store.object(object.id) { try object.send(to: $0, pieceSize: 1 << 18) }
+            }
         }
         say("store one of 8 MiB       \(write) us, \(Double(8 << 20) / write) MB/s")
         let opening = try await microseconds(100) { for _ in 0..<100 { _ = try DiskStore(at: path) } }

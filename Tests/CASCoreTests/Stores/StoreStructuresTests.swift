@@ -8,8 +8,8 @@ import Testing
 struct RecencyListTests {
     @Test("it does what a plain array would")
     func model() {
-        let seed = UInt64.random(in: 0 ... .max)
-        var random = SeededGenerator(seed: seed)
+        var random = SeededGenerator(for: "RecencyList")
+        let seed = random.seed
         var list = RecencyList<Int, Int>()
         // The oldest first.
         var model: [(key: Int, value: Int)] = []
