@@ -1,0 +1,33 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own, as a stranger's would be: it sees only what is public, and each program depends on the one
+// product that it shows. Scripts/examples builds and runs them all.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    // The strictest rule on imports, so that these programs prove which ones are needed.
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+func program(_ name: String, in folder: String, on products: String...) -> Target {
+    .executableTarget(
+        name: name, dependencies: products.map { .product(name: $0, package: "swift-cvmfs") },
+        path: "Sources/\(folder)", swiftSettings: settings)
+}
+
+let package = Package(
+    name: "Examples",
+    platforms: [.macOS(.v26)],
+    dependencies: [.package(name: "swift-cvmfs", path: "..")],
+    targets: [
+        program("lazy-cat", in: "LazyCat", on: "CVMFS"),
+        program("verify-manifest", in: "VerifyManifest", on: "Signing"),
+        program("tar-transport", in: "TarTransport", on: "CVMFS", "CVMFSTesting"),
+        // The programs that the getting-started articles explain.
+        program("start-cascore", in: "GettingStarted/CASCore", on: "CASCore"),
+        program("start-catalog", in: "GettingStarted/Catalog", on: "Catalog"),
+        program("start-cvmfs", in: "GettingStarted/CVMFS", on: "CVMFS"),
+        program("start-transport", in: "GettingStarted/Transport", on: "Transport"),
+    ]
+)
