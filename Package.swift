@@ -129,3 +129,8 @@ let package = Package(
             swiftSettings: settings),
     ]
 )
+
+// Scripts/docs renders the documentation; whoever uses the package need not resolve the plug-in.
+if Context.environment["CVMFS_DOCS"] != nil {
+    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
+}

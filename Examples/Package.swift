@@ -24,9 +24,14 @@ let package = Package(
         program("lazy-cat", in: "LazyCat", on: "CVMFS"),
         program("verify-manifest", in: "VerifyManifest", on: "Signing"),
         program("tar-transport", in: "TarTransport", on: "CVMFS", "CVMFSTesting"),
+        // What README.md and Docs/ show: built, so that it is right, and not run, since it names places that are not there.
+        program("readme", in: "GettingStarted/ReadMe", on: "CVMFS"),
+        .target(
+            name: "Excerpts", dependencies: [.product(name: "CVMFS", package: "swift-cvmfs")], swiftSettings: settings),
         // The programs that the getting-started articles explain.
         program("start-cascore", in: "GettingStarted/CASCore", on: "CASCore"),
         program("start-catalog", in: "GettingStarted/Catalog", on: "Catalog"),
+        program("start-cvmfstesting", in: "GettingStarted/CVMFSTesting", on: "CVMFSTesting", "CASCore"),
         program("start-cvmfs", in: "GettingStarted/CVMFS", on: "CVMFS"),
         program("start-transport", in: "GettingStarted/Transport", on: "Transport"),
     ]
