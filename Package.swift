@@ -117,7 +117,11 @@ let package = Package(
             name: "TransportTests", dependencies: ["Transport", "CVMFSTesting", "LocalServers", "FixtureTrees"],
             swiftSettings: settings),
         .testTarget(
-            name: "CatalogTests", dependencies: ["Catalog", "CSQLite", "FixtureTrees"], swiftSettings: settings),
+            name: "CatalogTests",
+            dependencies: [
+                "Catalog", "CASCore", "CSQLite", "CatalogFixtures", "FixtureTrees",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ], swiftSettings: settings),
         .testTarget(
             name: "CVMFSTests",
             dependencies: [

@@ -28,8 +28,17 @@ public enum CatalogLimits {
     /// Steps that one lookup, or one page of a listing, may take: 4 ms or so. A lookup needs 30, a page 10 000.
     static let stepsOfQuery: Int64 = 1 << 20
 
+    /// Bytes of pages that all open files together keep in memory, unless there are more than 256 of them.
+    static let pageCacheBytes = 32 << 20
+    /// Bytes of pages that one open file keeps at most: SQLite's own default.
+    static let pageCacheMost = 2 << 20
+    /// Bytes of pages that one open file may keep however many there are: the inner pages of 100 000 entries.
+    static let pageCacheLeast = 128 << 10
+
     /// Rows read at a time by listings, which hold no lock and no statement between two pages.
     static let pageRows = 256
+    /// Entries of a directory that are read at once to be listed by name, about 1 MB; of larger ones the names are.
+    static let entriesSorted = 4096
     /// Bytes that a listing by name may hold of a directory's names: 1 million names of 20 bytes are sorted at once,
     /// more in several passes.
     static let sortingBytes = 40 << 20

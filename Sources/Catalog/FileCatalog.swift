@@ -15,19 +15,18 @@ public import SystemPackage
 /// Paths are those of the repository, also in a catalog that is mounted elsewhere than where it was made for.
 /// Source: format 3.
 public final class FileCatalog: Sendable {
-    private let file: OpenedCatalog
-
     /// The path that the catalog's root has in the repository.
-    public var mountPath: RepositoryPath { file.mountPath }
+    public let mountPath: RepositoryPath
     /// The path that its root had when it was made: `properties.rootPrefix`.
-    public var rootPrefix: RepositoryPath { file.properties.rootPrefix }
-    public var properties: CatalogProperties { file.properties }
-    public var schema: CatalogSchema { file.columns.schema }
+    public let rootPrefix: RepositoryPath
+    public let properties: CatalogProperties
+    public var schema: CatalogSchema { columns.schema }
 
-    var database: Database { file.database }
-    var columns: EntryColumns { file.columns }
+    let database: Database
+    let columns: EntryColumns
+    private let mountpointFilter = LazyMountpointFilter()
     /// Most catalogs are mounted where they were made for; then paths need no translation.
-    private var isAtHome: Bool { file.isAtHome }
+    private let isAtHome: Bool
 
     /// Opens a catalog file.
     ///
@@ -36,10 +35,10 @@ public final class FileCatalog: Sendable {
     ///   - mountPath: where the catalog is mounted in the repository; where it was made for when left out.
     ///   - options: memory and concurrency.
     /// - Throws: `CatalogError`, when the file cannot be read, is no catalog, or of an unknown schema.
-    public init(
+    public convenience init(
         at path: FilePath, mountedAt mountPath: RepositoryPath? = nil, options: CatalogOptions = CatalogOptions()
     ) throws(CatalogError) {
-        file = try OpenedCatalog(NamedSource.opening(path, kind: "catalog"), mountedAt: mountPath, options)
+        self.init(try OpenedCatalog(NamedSource.opening(path, kind: "catalog"), options), mountedAt: mountPath)
     }
 
     /// Opens a catalog that somebody else holds open, as a cache does.
@@ -47,20 +46,29 @@ public final class FileCatalog: Sendable {
     /// - Parameters:
     ///   - descriptor: the file, readable with `pread`. It is neither closed nor moved.
     ///   - owner: what keeps the descriptor valid; kept as long as the catalog is.
-    public init(
+    public convenience init(
         descriptor: FileDescriptor, keeping owner: (any Sendable)?, mountedAt mountPath: RepositoryPath? = nil,
         options: CatalogOptions = CatalogOptions()
     ) throws(CatalogError) {
         let source = try NamedSource.holding(descriptor, owner, kind: "catalog")
-        file = try OpenedCatalog(source, mountedAt: mountPath, options)
+        self.init(try OpenedCatalog(source, options), mountedAt: mountPath)
     }
 
     /// Opens a catalog that a store has, in memory or on disk; it is kept from eviction as long as it is open.
-    public init(
+    public convenience init(
         _ object: any StoredObject, mountedAt mountPath: RepositoryPath? = nil,
         options: CatalogOptions = CatalogOptions()
     ) throws(CatalogError) {
-        file = try OpenedCatalog(NamedSource(object, kind: "catalog"), mountedAt: mountPath, options)
+        self.init(try OpenedCatalog(NamedSource(object, kind: "catalog"), options), mountedAt: mountPath)
+    }
+
+    private init(_ file: OpenedCatalog, mountedAt mountPath: RepositoryPath?) {
+        database = file.database
+        columns = file.columns
+        properties = file.properties
+        rootPrefix = file.properties.rootPrefix
+        self.mountPath = mountPath ?? rootPrefix
+        isAtHome = self.mountPath == rootPrefix
     }
 
     // MARK: Lookups
@@ -185,7 +193,7 @@ public final class FileCatalog: Sendable {
     /// Costs one pass over the mountpoints the first time, afterwards next to nothing for a path outside them.
     public func nestedCatalog(containing path: RepositoryPath) throws(CatalogError) -> NestedCatalog? {
         let stored = try storedPath(of: path)
-        let filter = try file.mountpointFilter.value { () throws(CatalogError) in try MountpointTable(self).makeFilter() }
+        let filter = try mountpointFilter.value { () throws(CatalogError) in try MountpointTable(self).makeFilter() }
         for length in filter.candidates(in: stored, above: rootPrefix.bytes.count) {
             let prefix = RepositoryPath(bytes: path.bytes[..<(path.bytes.count - (stored.count - length))])
             if let nested = try nestedCatalog(at: prefix) { return nested }

@@ -5,13 +5,8 @@ struct OpenedCatalog: Sendable {
     let database: Database
     let columns: EntryColumns
     let properties: CatalogProperties
-    let mountPath: RepositoryPath
-    let isAtHome: Bool
-    let mountpointFilter = LazyMountpointFilter()
 
-    init(
-        _ source: NamedSource, mountedAt mountPath: RepositoryPath?, _ options: CatalogOptions
-    ) throws(CatalogError) {
+    init(_ source: NamedSource, _ options: CatalogOptions) throws(CatalogError) {
         let database = try Database(
             source, tables: ["catalog", "chunks", "nested_catalogs", "bind_mountpoints", "statistics"],
             required: ["catalog", "nested_catalogs"], statements: Query.allCases.count, options: options)
@@ -26,7 +21,5 @@ struct OpenedCatalog: Sendable {
         self.database = database
         self.columns = columns
         self.properties = properties
-        self.mountPath = mountPath ?? properties.rootPrefix
-        isAtHome = self.mountPath == properties.rootPrefix
     }
 }

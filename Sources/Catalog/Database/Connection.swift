@@ -11,7 +11,10 @@ final class Connection: @unchecked Sendable {
     let label: String
     private let file: SourceFile
     private let handle: OpaquePointer
-    private var statements: [Statement?]
+    private let cache: PageCache
+    private var cacheBound = 0
+    /// In memory of its own: an array would cost a check for exclusive access with every query.
+    private let statements: UnsafeMutableBufferPointer<Statement?>
     /// What the progress handler counts down; it must stay where it is.
     private let stepsLeft: UnsafeMutablePointer<Int64>
 
@@ -19,13 +22,14 @@ final class Connection: @unchecked Sendable {
     private static let stepsBetweenChecks: Int64 = 256
 
     /// - Parameters:
-    ///   - cacheBytes: how much of the file's pages to keep in memory.
+    ///   - cache: how much of the file's pages to keep in memory.
     ///   - statements: how many different queries will be prepared.
-    init(to source: any DatabaseSource, label: String, cacheBytes: Int, statements: Int) throws(CatalogError) {
+    init(to source: any DatabaseSource, label: String, cache: PageCache, statements: Int) throws(CatalogError) {
         guard SourceFileSystem.registration == SQLITE_OK else {
             throw CatalogError(.system, "this process' SQLite cannot be used: it is built without threads")
         }
         self.label = label
+        self.cache = cache
         let file = SourceFile(source)
         self.file = file
         var opened: OpaquePointer?
@@ -38,18 +42,19 @@ final class Connection: @unchecked Sendable {
             throw Self.failure(result, "opening", file: file, label: label)
         }
         handle = opened
-        self.statements = Array(repeating: nil, count: statements)
+        self.statements = .allocate(capacity: statements)
+        self.statements.initialize(repeating: nil)
         stepsLeft = .allocate(capacity: 1)
         stepsLeft.initialize(to: 0)
         distrust()
         allow(steps: CatalogLimits.stepsToOpen)
-        let settings = "PRAGMA cell_size_check=ON; PRAGMA cache_size=-\(max(64, cacheBytes / 1024))"
-        let set = sqlite3_exec(handle, settings, nil, nil, nil)
-        guard set == SQLITE_OK else { throw failure(set) }
+        try set("PRAGMA cell_size_check=ON")
+        try boundCache()
     }
 
     deinit {
         for statement in statements { statement?.finalize() }
+        statements.deallocate()
         sqlite3_close(handle)
         stepsLeft.deallocate()
     }
@@ -83,6 +88,24 @@ final class Connection: @unchecked Sendable {
 
     /// Sets how many steps of SQLite's virtual machine the coming queries may take together.
     func allow(steps: Int64) { stepsLeft.pointee = steps }
+
+    /// Prepares for some queries of one caller.
+    @inline(__always)
+    func begin(steps: Int64) throws(CatalogError) {
+        allow(steps: steps)
+        if cache.bound != cacheBound { try boundCache() }
+    }
+
+    /// Bounds the pages that are kept, and gives back what is above.
+    private func boundCache() throws(CatalogError) {
+        cacheBound = cache.bound
+        try set("PRAGMA cache_size=-\(cacheBound >> 10)")
+    }
+
+    private func set(_ pragma: String) throws(CatalogError) {
+        let result = sqlite3_exec(handle, pragma, nil, nil, nil)
+        guard result == SQLITE_OK else { throw failure(result) }
+    }
 
     // MARK: Queries
 
@@ -191,29 +214,56 @@ struct Statement {
 
     // MARK: Values, by column from 0
 
-    /// The value of a column that holds an integer; `nil` for any other type.
-    func integer(_ column: Int32) -> Int64? {
-        guard sqlite3_column_type(handle, column) == SQLITE_INTEGER else { return nil }
-        return sqlite3_column_int64(handle, column)
-    }
+    /// A value of the current row.
+    ///
+    /// SQLite warns that a column's value is "unprotected", which matters to connections with a mutex; ours have none.
+    @inline(__always)
+    func value(_ column: Int32) -> Value { Value(handle: sqlite3_column_value(handle, column)) }
 
-    func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
+    /// The value of a column that holds an integer; `nil` for any other type.
+    @inline(__always)
+    func integer(_ column: Int32) -> Int64? { value(column).integer }
+
+    func isNull(_ column: Int32) -> Bool { value(column).isNull }
 
     /// The bytes of a column that holds text, up to the first NUL as the reference reads it; `nil` for any other type.
     /// Source: format 3, name and symlink.
-    func text(_ column: Int32) -> [UInt8]? {
-        guard sqlite3_column_type(handle, column) == SQLITE_TEXT else { return nil }
-        return withBytes(column) { Array($0[..<($0.firstIndex(of: 0) ?? $0.count)]) }
-    }
+    func text(_ column: Int32) -> [UInt8]? { value(column).withText { Array($0) } }
 
     /// Calls `body` with the bytes of a column that holds a blob; `nil` for any other type.
     func withBlob<Result>(_ column: Int32, _ body: (UnsafeRawBufferPointer) -> Result) -> Result? {
-        guard sqlite3_column_type(handle, column) == SQLITE_BLOB else { return nil }
-        return withBytes(column, body)
+        value(column).withBlob(body)
+    }
+}
+
+/// A value of a statement's current row.
+struct Value {
+    fileprivate let handle: OpaquePointer?
+
+    @inline(__always)
+    var integer: Int64? { sqlite3_value_type(handle) == SQLITE_INTEGER ? sqlite3_value_int64(handle) : nil }
+
+    @inline(__always)
+    var isNull: Bool { sqlite3_value_type(handle) == SQLITE_NULL }
+
+    /// Calls `body` with the bytes of a text up to its first NUL; `nil` for any other type.
+    @inline(__always)
+    func withText<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result? {
+        guard sqlite3_value_type(handle) == SQLITE_TEXT else { return nil }
+        let bytes = self.bytes
+        var length = 0
+        while length < bytes.count, bytes[length] != 0 { length += 1 }
+        return body(UnsafeRawBufferPointer(rebasing: bytes[..<length]))
     }
 
-    private func withBytes<Result>(_ column: Int32, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-        let address = sqlite3_column_blob(handle, column)
-        return body(UnsafeRawBufferPointer(start: address, count: Int(sqlite3_column_bytes(handle, column))))
+    /// Calls `body` with the bytes of a blob; `nil` for any other type.
+    @inline(__always)
+    func withBlob<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result? {
+        sqlite3_value_type(handle) == SQLITE_BLOB ? body(bytes) : nil
+    }
+
+    private var bytes: UnsafeRawBufferPointer {
+        let start = sqlite3_value_blob(handle)
+        return UnsafeRawBufferPointer(start: start, count: Int(sqlite3_value_bytes(handle)))
     }
 }

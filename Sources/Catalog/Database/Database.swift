@@ -23,23 +23,27 @@ final class Database: Sendable {
         self.label = label
         try DatabaseHeader.check(source, named: label)
         let connection = try Connection(
-            to: source, label: label, cacheBytes: options.cacheBytes, statements: statements)
+            to: source, label: label, cache: PageCache(bytes: options.cacheBytes), statements: statements)
         self.tables = try TableCheck(used: tables.union(["properties"]), required: required.union(["properties"]))
             .check(connection)
         properties = try Properties(readFrom: connection)
         stepsOfScan = CatalogLimits.stepsOfQuery + source.size
         connections = ConnectionPool(connection, limit: options.connections) { () throws(CatalogError) in
-            let further = options.cacheBytes / 4
-            return try Connection(to: source, label: label, cacheBytes: further, statements: statements)
+            let cache = PageCache(bytes: options.cacheBytes, part: 4)
+            return try Connection(to: source, label: label, cache: cache, statements: statements)
         }
+        PageCacheBudget.join()
     }
 
+    deinit { PageCacheBudget.leave() }
+
     /// Runs a query by key, or one that reads a page of rows, on a connection of its own.
+    @inline(__always)
     func query<Result: Sendable>(
         _ body: (Connection) throws(CatalogError) -> Result
     ) throws(CatalogError) -> Result {
         try connections.withConnection { connection throws(CatalogError) in
-            connection.allow(steps: CatalogLimits.stepsOfQuery)
+            try connection.begin(steps: CatalogLimits.stepsOfQuery)
             return try body(connection)
         }
     }
@@ -49,7 +53,7 @@ final class Database: Sendable {
         _ sql: String, limit: Int, _ decode: (Statement) throws(CatalogError) -> Row
     ) throws(CatalogError) -> [Row] {
         try connections.withConnection { connection throws(CatalogError) in
-            connection.allow(steps: stepsOfScan)
+            try connection.begin(steps: stepsOfScan)
             var rows: [Row] = []
             try connection.forEachRow(of: sql) { statement throws(CatalogError) in
                 guard rows.count < limit else {

@@ -1,7 +1,7 @@
 internal import CASCore
 
 /// The columns that an entry is read from, by schema, and how. Source: format 3.
-struct EntryColumns: Sendable {
+final class EntryColumns: Sendable {
     let schema: CatalogSchema
     private let label: String
     /// The key of the entry at the catalog's root, which must be a directory.
@@ -78,12 +78,22 @@ struct EntryColumns: Sendable {
     }
 
     private func name(_ row: Statement, key: PathKey) throws(CatalogError) -> FileName {
-        guard let bytes = row.text(10) else { throw malformed(row, "a name that is no text") }
-        let name = FileName(bytes: bytes)
-        guard name.isValid || bytes.isEmpty && key == RepositoryPath.rootKey else {
-            throw malformed(row, "a name that no file can have")
+        let name: [UInt8]?? = row.value(10).withText { isName($0) ? Array($0) : nil }
+        if let bytes = name ?? nil { return FileName(bytes: bytes) }
+        guard let text = row.text(10) else { throw malformed(row, "a name that is no text") }
+        guard text.isEmpty, key == RepositoryPath.rootKey else { throw malformed(row, "a name that no file can have") }
+        return FileName(bytes: [])
+    }
+
+    /// As `FileName.isValid`, before there is one.
+    private func isName(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        for byte in bytes where byte == UInt8(ascii: "/") { return false }
+        switch bytes.count {
+        case 0: return false
+        case 1: return bytes[0] != UInt8(ascii: ".")
+        case 2: return bytes[0] != UInt8(ascii: ".") || bytes[1] != UInt8(ascii: ".")
+        default: return bytes.count <= CatalogLimits.nameBytes
         }
-        return name
     }
 
     private func size(_ row: Statement) throws(CatalogError) -> Int64 {

@@ -2,8 +2,9 @@ internal import CASCore
 
 /// The entries of a directory in the order of their names' bytes; see `FileCatalog.entriesByName(in:)`.
 ///
-/// SQLite's own sorting keeps all rows in memory or spills them to temporary files. Here only the names are kept, as
-/// many as the limit allows; the entries follow one by one.
+/// SQLite's own sorting keeps all rows in memory or spills them to temporary files. Here the entries of a directory of
+/// usual size are read at once and sorted; of a larger one only the names, as many as the limit allows, and the entries
+/// follow one by one.
 public struct NameOrderedCursor: Sendable {
     private let catalog: FileCatalog
     private let parent: PathKey
@@ -11,9 +12,11 @@ public struct NameOrderedCursor: Sendable {
     private let bound: Int
     /// The last name given out, and its row; what comes up to them is passed over.
     private var last: (name: [UInt8], rowID: Int64)?
-    private var names = SortedNames()
+    private var names: SortedNames?
     private var index = 0
     private var isOver = false
+    /// What is left of a directory of usual size, the next entry last.
+    private var entries: [CatalogEntry]?
 
     init(
         catalog: FileCatalog, parent: PathKey, after name: FileName?, includingHidden: Bool,
@@ -24,7 +27,6 @@ public struct NameOrderedCursor: Sendable {
         self.bound = bound
         includesHidden = includingHidden
         last = name.map { ($0.bytes, .max) }
-        names.isComplete = false
     }
 
     /// The next entry; `nil` behind the last.
@@ -32,33 +34,57 @@ public struct NameOrderedCursor: Sendable {
     /// A malformed entry throws in its place, with `malformedEntry`, and the one behind it follows; so does a second
     /// entry of the same name.
     public mutating func next() throws(CatalogError) -> CatalogEntry? {
-        while !isOver {
-            guard index < names.count else {
-                guard !names.isComplete else { break }
-                do throws(CatalogError) {
-                    names = try readNames()
-                    index = 0
-                } catch {
-                    isOver = true
-                    throw error
+        do throws(CatalogError) {
+            if entries == nil, names == nil { entries = try readSmallDirectory() }
+            if entries != nil { return entries?.popLast() }
+            while !isOver {
+                if let names, index < names.count {
+                    index += 1
+                    return try entry(of: names[index - 1])
                 }
-                continue
+                if names?.isComplete == true { break }
+                names = nil
+                names = try readNames()
+                index = 0
             }
-            let (name, rowID) = names[index]
-            index += 1
-            let isSecond = name == last?.name
-            last = (name, rowID)
-            guard let entry = try catalog.entry(rowID: rowID) else {
-                throw CatalogError(.corrupt, "\(catalog.database.label) is corrupt: row \(rowID) is gone")
-            }
-            guard !name.isEmpty, !isSecond else {
-                let problem = name.isEmpty ? "no name, but a directory above it" : "the name of another in its directory"
-                throw CatalogError(
-                    .malformedEntry, "\(catalog.database.label): the entry \"\(entry.name)\" (row \(rowID)) has \(problem)")
-            }
-            return entry
+        } catch where error.code != .malformedEntry {
+            (isOver, entries, names) = (true, [], nil)
+            throw error
         }
         return nil
+    }
+
+    private mutating func entry(of found: (name: [UInt8], rowID: Int64)) throws(CatalogError) -> CatalogEntry {
+        let (name, rowID) = found
+        let isSecond = name == last?.name
+        last = found
+        guard let entry = try catalog.entry(rowID: rowID) else {
+            throw CatalogError(.corrupt, "\(catalog.database.label) is corrupt: row \(rowID) is gone")
+        }
+        guard !name.isEmpty, !isSecond else {
+            let problem = name.isEmpty ? "no name, but a directory above it" : "the name of another in its directory"
+            throw CatalogError(
+                .malformedEntry, "\(catalog.database.label): the entry \"\(entry.name)\" (row \(rowID)) has \(problem)")
+        }
+        return entry
+    }
+
+    /// The entries of a directory, the last one first; `nil` when they are many, or something is wrong with one.
+    private func readSmallDirectory() throws(CatalogError) -> [CatalogEntry]? {
+        var cursor = EntryCursor(catalog: catalog, parent: parent, after: .min, includingHidden: includesHidden)
+        var entries: [CatalogEntry] = []
+        do throws(CatalogError) {
+            while let entry = try cursor.next() {
+                guard entries.count < CatalogLimits.entriesSorted else { return nil }
+                entries.append(entry)
+            }
+        } catch where error.code == .malformedEntry {
+            return nil
+        }
+        if let last { entries.removeAll { !last.name.lexicographicallyPrecedes($0.name.bytes) } }
+        let order = entries.indices.sorted { entries[$1].name < entries[$0].name }
+        let isUnique = zip(order, order.dropFirst()).allSatisfy { entries[$0].name != entries[$1].name }
+        return isUnique ? order.map { entries[$0] } : nil
     }
 
     /// Goes over the directory once, for the names that come next.
