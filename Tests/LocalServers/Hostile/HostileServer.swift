@@ -20,6 +20,8 @@ package final class HostileServer: Sendable {
         /// Nothing, until the client goes away.
         case stall
         case close
+        /// Something of the test, such as to wait for a moment.
+        case run(@Sendable () -> Void)
         /// Ends the connection in a way that the client takes for an error.
         case reset
     }
@@ -38,7 +40,9 @@ package final class HostileServer: Sendable {
         /// The value of a header; `nil` when it is absent.
         package func header(_ name: String) -> String? {
             let prefix = name.lowercased() + ": "
-            return lines.dropFirst().first { $0.lowercased().hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+            return lines.dropFirst().first { $0.lowercased().hasPrefix(prefix) }.map {
+                String($0.dropFirst(prefix.count))
+            }
         }
     }
 
@@ -159,6 +163,9 @@ private final class Room: Sendable {
             while !clientLeaves(socket, within: -1) {}
             return false
         case .close: return false
+        case .run(let body):
+            body()
+            return true
         case .reset:
             var linger = linger(l_onoff: 1, l_linger: 0)
             setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout.size(ofValue: linger)))
