@@ -88,8 +88,9 @@ final class CurlEasy {
         } else {
             ccurl_set_text(handle, CURLOPT_RANGE, nil)
         }
-        // Zero is no limit for curl; then the first byte is refused.
-        ccurl_set_offset(handle, CURLOPT_MAXFILESIZE_LARGE, curl_off_t(max(0, exchange.limit)))
+        // Refused by what it announces, before it comes; but the page of an error may be longer than the object.
+        let longest = max(exchange.limit, Int64(TransportLimits.errorPageBytes))
+        ccurl_set_offset(handle, CURLOPT_MAXFILESIZE_LARGE, curl_off_t(longest))
     }
 
     /// Lets go of the exchange; the handle may serve another one.

@@ -165,7 +165,7 @@ final class LoopCore: @unchecked Sendable {
             publishCounts()
         case .running(let easy, let ticket):
             multi.remove(easy)
-            putAside(easy, ticket)
+            putAside(easy, ticket, isReusable: false)
         }
         exchange.phase = .ended
     }
@@ -182,7 +182,7 @@ final class LoopCore: @unchecked Sendable {
             easy.prepare(exchange)
             exchange.phase = .running(easy, ticket)
             if !multi.add(easy) {
-                putAside(easy, ticket)
+                putAside(easy, ticket, isReusable: false)
                 exchange.end(TransportError(.other, "\(exchange.url): curl does not take the transfer"))
             }
         }
@@ -196,20 +196,24 @@ final class LoopCore: @unchecked Sendable {
         }
         multi.remove(easy)
         exchange.end(result, of: easy)
-        putAside(easy, ticket)
+        putAside(easy, ticket, isReusable: result.isSuccess)
     }
 
-    /// Keeps a handle for the next transfer with its settings.
-    private func putAside(_ easy: CurlEasy, _ ticket: AdmissionQueue<HTTPExchange>.Ticket) {
+    /// Ends a handle's transfer, and keeps it for the next one with its settings.
+    ///
+    /// Only if all went well: curl 7.88 leaves bytes of a broken HTTP/2 transfer in the handle, for the next response.
+    private func putAside(_ easy: CurlEasy, _ ticket: AdmissionQueue<HTTPExchange>.Ticket, isReusable: Bool) {
         let settings = easy.exchange?.settings
         easy.forget()
         admission.release(ticket)
-        if let settings, idle[settings.number, default: []].count < idlePerSettings {
+        if isReusable, let settings, idle[settings.number, default: []].count < idlePerSettings {
             idle[settings.number, default: []].append(easy)
         }
         statistics.withLock { $0.ended += 1 }
         publishCounts()
     }
+
+    func countPause() { statistics.withLock { $0.pauses += 1 } }
 
     private func publishCounts() {
         statistics.withLock { statistics in

@@ -75,7 +75,11 @@ final class HTTPExchange: @unchecked Sendable {
             return .closed
         }
         let acceptance = pipe.append(bytes)
-        if acceptance == .taken { bodyBytes += Int64(bytes.count) }
+        switch acceptance {
+        case .taken: bodyBytes += Int64(bytes.count)
+        case .full: settings.eventLoop.core.countPause()
+        case .closed: break
+        }
         return acceptance
     }
 
@@ -89,7 +93,14 @@ final class HTTPExchange: @unchecked Sendable {
         if let verdict {
             pipe.finish(.failure(verdict))
         } else if result.isSuccess, case .deliver = disposition {
-            pipe.finish(.success(1 + easy.redirections))
+            if let announced = easy.contentLength, announced != bodyBytes {
+                pipe.finish(
+                    .failure(
+                        TransportError(
+                            .incompleteTransfer, "\(url): \(bodyBytes) bytes came instead of \(announced)")))
+            } else {
+                pipe.finish(.success(1 + easy.redirections))
+            }
         } else {
             pipe.finish(.failure(result.error(for: self, status: easy.status, easy: easy)))
         }
