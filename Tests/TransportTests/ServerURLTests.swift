@@ -1,3 +1,4 @@
+import CASCore
 import Testing
 
 @testable import Transport
@@ -80,6 +81,17 @@ struct ServerURLTests {
         for path in ["%2e%2e/a", "a/%2E", "a%2Fb", "a%00", "a%", "a%4", "a%zz", ".%2e/x"] {
             #expect(throws: TransportError.self) { try ResourcePath.components(of: path) }
         }
+    }
+
+    @Test("paths of files are escaped as the reference does it, and are good for requests")
+    func escaping() throws {
+        let every = (1...255).map { UInt8($0) }.filter { $0 != UInt8(ascii: "/") }
+        let path = RepositoryPath(bytes: Array("/a b/".utf8) + every + Array("/[x]~".utf8))
+        let escaped = ResourcePath.escaped(path.bytes.dropFirst())
+        #expect(escaped.hasPrefix("a%20b/%01%02") && escaped.hasSuffix("%FE%FF/[x]~"))
+        #expect(escaped.contains("%2A+,-.0123456789:%3B%3C%3D%3E%3F@ABC"))
+        let components = try ResourcePath.components(of: escaped)
+        #expect(components == [Array("a b".utf8), every, Array("[x]~".utf8)])
     }
 
     @Test("Content-Range is read strictly")

@@ -4,8 +4,6 @@ import CCurl
 ///
 /// Belongs to the event loop's thread, like everything that it calls.
 final class CurlEasy {
-    private static let isPrepared = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
-
     fileprivate let handle: UnsafeMutableRawPointer
     private let errorText: UnsafeMutablePointer<CChar>
     private let freshHeaders: UnsafeMutablePointer<curl_slist>?
@@ -15,7 +13,7 @@ final class CurlEasy {
     private(set) var isPaused = false
 
     init?(_ settings: HTTPSettings) {
-        guard Self.isPrepared, let handle = curl_easy_init() else { return nil }
+        guard let handle = curl_easy_init() else { return nil }
         self.handle = handle
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
@@ -144,10 +142,15 @@ final class CurlEasy {
 ///
 /// `@unchecked`: curl allows `wakeup` from any thread; everything else is called by the event loop's thread alone.
 final class CurlMulti: @unchecked Sendable {
+    // Prepares OpenSSL too, which takes some milliseconds: only once something is to be fetched.
+    private static let isPrepared = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+
     private let handle: UnsafeMutableRawPointer
 
     init(limits: ConnectionLimits) {
-        guard let handle = curl_multi_init() else { preconditionFailure("no memory for curl's event loop") }
+        guard Self.isPrepared, let handle = curl_multi_init() else {
+            preconditionFailure("no memory for curl's event loop")
+        }
         self.handle = handle
         ccurl_multi_set_long(handle, CURLMOPT_MAXCONNECTS, limits.total)
         ccurl_multi_set_long(handle, CURLMOPT_MAX_TOTAL_CONNECTIONS, limits.total)
@@ -184,11 +187,12 @@ final class CurlMulti: @unchecked Sendable {
 }
 
 extension Duration {
-    /// Rounded up; never less than one, which for curl would mean no limit.
+    /// Rounded up, between one, for zero would mean no limit, and the most that curl takes.
     fileprivate var wholeMilliseconds: Int {
         let (seconds, attoseconds) = components
+        let most = Int64(Int32.max)
         let milliseconds =
-            min(max(seconds, 0), 1 << 31) * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
-        return max(1, Int(milliseconds))
+            min(seconds, most / 1000) * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+        return Int(min(max(1, milliseconds), most))
     }
 }
