@@ -13,7 +13,7 @@ enum Conformance {
         let conformance = ObjectTransportConformance { resources in
             let path = folder.appending(path: "\(UUID().uuidString).tar")
             try Data(tar(of: resources)).write(to: path)
-            return try TarTransport(at: FilePath(path.path()))
+            return try TarTransport(at: FilePath(path.path(percentEncoded: false)))
         }
         try await conformance.check()
     }

@@ -48,7 +48,7 @@ extension ObjectFetcher {
         guard let external else {
             throw CVMFSError(
                 .invalidArgument,
-                "\(entry.path) is an external file, whose content is not in the repository: give the server that has it (RepositoryOptions.externalServers)"
+                "\(entry.path) is an external file, whose content is not in the repository: name the server that has it (--external-server, RepositoryOptions.externalTransport)"
             )
         }
         // Source: format 3, external files. Chunks are ranges of the plain file; what is not chunked comes whole.

@@ -25,7 +25,7 @@ struct Verify: AsyncParsableCommand {
         let opened = try await repository.open()
         let folder = FileManager.default.temporaryDirectory.appending(path: "cvmfs-verify-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }
-        let scratch = try DiskStore(at: FilePath(folder.path()), limit: .unlimited)
+        let scratch = try DiskStore(at: FilePath(folder.path(percentEncoded: false)), limit: .unlimited)
         let report = try await opened.verify(scratch: scratch) { report in
             Progress.show(
                 "\(report.catalogs) catalogs, \(report.entries) entries, \(report.objects) objects, \(ByteText.of(report.bytes)), \(report.defects.count) defects"
