@@ -106,6 +106,10 @@ let package = Package(
         .target(
             name: "RepositoryMaker", dependencies: ["CASCore", "Catalog", "CatalogFixtures", "Signing"],
             path: "Tests/RepositoryMaker", swiftSettings: settings),
+        .executableTarget(
+            name: "BenchmarkRepositories",
+            dependencies: ["CASCore", "Catalog", "CatalogFixtures", "LocalServers", "RepositoryMaker", "Signing"],
+            path: "Tests/BenchmarkRepositories", swiftSettings: settings),
         .testTarget(
             name: "CASCoreTests",
             dependencies: [

@@ -1,0 +1,37 @@
+@preconcurrency import Glibc
+
+/// Measures the library beside limits and peers, and prints one table.
+///
+///     Compare [lookup|read|cold|memory|open]...
+@main
+struct Compare {
+    static func main() async throws {
+        setvbuf(stdout, nil, _IOLBF, 0)
+        var arguments = Array(CommandLine.arguments.dropFirst())
+        let setting = try BenchmarkSetting()
+        if arguments.first == "cold-job" {
+            guard arguments.count == 4, let way = ColdJob.Way(rawValue: arguments[1]), let cores = Int(arguments[3])
+            else { throw BenchmarkError("a job's arguments are wrong") }
+            let sample = try await ColdJob(way, arguments[2], cores: cores).run(setting)
+            print(sample.seconds, sample.cpuSeconds, sample.objects, sample.bytes)
+            return
+        }
+        // Memory comes first, while this process is small: a child's peak counts from what its parent had.
+        if arguments.isEmpty { arguments = ["memory", "lookup", "read", "cold", "open"] }
+        var figures: [Figure] = []
+        for argument in arguments {
+            print("Measuring: \(argument)")
+            figures +=
+                switch argument {
+                case "lookup": try await LookupFigures(setting: setting).measured()
+                case "read": try await ReadFigures(setting: setting).measured()
+                case "cold": try ColdFigures().measured()
+                case "memory": try MemoryFigures(setting: setting).measured()
+                case "open": try await OpenFigures(setting: setting).measured()
+                default: throw BenchmarkError("there is no benchmark \(argument)")
+                }
+        }
+        print("\n" + Figure.table(figures))
+        if !figures.allSatisfy(\.isMet) { exit(1) }
+    }
+}
