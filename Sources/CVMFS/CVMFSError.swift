@@ -72,7 +72,9 @@ extension CVMFSError {
     static func during(_ doing: @autoclosure () -> String, _ error: any Error) -> any Error {
         switch error {
         case is CancellationError, is CVMFSError: error
-        case let error as TransportError: CVMFSError(.unreachable, "\(doing()): \(error)", cause: error)
+        case let error as TransportError:
+            // What is longer than it may be came through; it is wrong, not far away.
+            CVMFSError(error.code == .tooLong ? .corrupt : .unreachable, "\(doing()): \(error)", cause: error)
         case let error as SigningError: CVMFSError(.untrusted, "\(doing()): \(error)", cause: error)
         case let error as CatalogError: CVMFSError(.corrupt, "\(doing()): \(error)", cause: error)
         case let error as CASError:

@@ -85,7 +85,8 @@ struct TrustEstablishment: Sendable {
         let certificate = try await certificate(of: manifest)
         let whitelistBytes = try await whitelistReply
         let trusted = try chain.verify(
-            manifest: manifestBytes, whitelist: whitelistBytes, certificate: certificate, name: name, at: options.clock(),
+            manifest: manifestBytes, whitelist: whitelistBytes, certificate: certificate, name: name,
+            at: options.clock(),
             lastSeen: lastSeen, certificateHash: manifest.certificate)
         let state = State(trusted: trusted, root: try await rootReply, source: server, offline: nil)
         try await remembered { memory in
@@ -158,7 +159,8 @@ struct TrustEstablishment: Sendable {
     private func check(_ known: State, against blacklist: Blacklist) throws(SigningError) {
         let trusted = known.trusted
         if blacklist.refuses(trusted.certificate) {
-            throw SigningError(.certificateBlacklisted, "the certificate of '\(trusted.certificate.subject)' is on the blacklist")
+            throw SigningError(
+                .certificateBlacklisted, "the certificate of '\(trusted.certificate.subject)' is on the blacklist")
         }
         if blacklist.refuses(revision: trusted.manifest.revision, of: name) {
             throw SigningError(.revisionBlacklisted, "revision \(trusted.manifest.revision) is on the blacklist")

@@ -34,14 +34,28 @@ final class CatalogTree: Sendable {
         case found(CatalogEntry)
         case absent
         /// The path lies in a catalog that is not loaded.
-        case needs(NestedCatalog)
+        case needs(Missing)
     }
 
     /// Where the children of a directory are.
     enum Holder {
         case loaded(Mounted)
         /// Load this one, which is on the way.
-        case missing(NestedCatalog)
+        case missing(Missing)
+    }
+
+    /// A catalog that is not loaded, and the one that names it.
+    struct Missing {
+        let nested: NestedCatalog
+        fileprivate let parent: Mounted
+
+        /// Where its root must say that it belongs: below a bind mountpoint that is not where it is mounted.
+        ///
+        /// Source: format 3, bind mountpoints.
+        fileprivate var prefix: RepositoryPath {
+            guard !nested.isBindMountpoint else { return .root }
+            return nested.path.relative(to: parent.path).map { parent.catalog.rootPrefix.appending($0) } ?? nested.path
+        }
     }
 
     let root: Mounted
@@ -66,7 +80,9 @@ final class CatalogTree: Sendable {
             guard let nested = try mounted.catalog.nestedCatalog(containing: path), nested.path != path else {
                 return .absent
             }
-            guard let next = self.loaded(nested.path), next !== mounted else { return .needs(nested) }
+            guard let next = self.loaded(nested.path), next !== mounted else {
+                return .needs(Missing(nested: nested, parent: mounted))
+            }
             mounted = next
         }
     }
@@ -77,23 +93,26 @@ final class CatalogTree: Sendable {
         guard let nested = try mounted.catalog.nestedCatalog(containing: path), nested.path != mounted.path else {
             return .loaded(mounted)
         }
-        return .missing(nested)
+        return .missing(Missing(nested: nested, parent: mounted))
     }
 
     /// Loads a nested catalog, from the cache or from a server, and checks that it belongs where it is mounted.
-    func load(_ nested: NestedCatalog, priority: FetchPriority = .demand) async throws -> Mounted {
+    func load(_ missing: Missing, priority: FetchPriority = .demand) async throws -> Mounted {
+        let nested = missing.nested
         if let mounted = loaded(nested.path) { return mounted }
         let mounted = try await Self.open(
-            nested.hash, size: nested.size ?? 0, at: nested.path, isBindMountpoint: nested.isBindMountpoint,
-            fetcher: fetcher, priority: priority)
+            nested.hash, size: nested.size ?? 0, at: nested.path, madeFor: missing.prefix, fetcher: fetcher,
+            priority: priority)
         return insert(mounted)
     }
 
     /// Fetches and opens one catalog.
     ///
-    /// - Parameter size: of the uncompressed file in bytes, where it is known; 0 otherwise.
+    /// - Parameters:
+    ///   - size: of the uncompressed file in bytes, where it is known; 0 otherwise.
+    ///   - prefix: where its root must say that it belongs; by default, where it is mounted.
     static func open(
-        _ hash: ContentHash, size: Int64, at path: RepositoryPath, isBindMountpoint: Bool = false,
+        _ hash: ContentHash, size: Int64, at path: RepositoryPath, madeFor prefix: RepositoryPath? = nil,
         fetcher: ObjectFetcher, priority: FetchPriority = .demand, serverPath: String? = nil
     ) async throws -> Mounted {
         let id = ObjectID(hash, kind: .catalog)
@@ -109,10 +128,10 @@ final class CatalogTree: Sendable {
             let catalog = try await BlockingPool.shared.run {
                 try FileCatalog(object, mountedAt: path)
             }
-            guard isBindMountpoint || catalog.rootPrefix == path else {
+            guard catalog.rootPrefix == prefix ?? path else {
                 throw CVMFSError(
                     .corrupt,
-                    "catalog \(hash) is mounted at \(path), but says that it belongs at \(catalog.rootPrefix)")
+                    "catalog \(hash) is mounted at \(path), but was made for \(catalog.rootPrefix)")
             }
             return Mounted(catalog: catalog, path: path, hash: hash, size: object.size)
         } catch {
