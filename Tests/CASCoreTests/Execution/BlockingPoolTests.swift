@@ -191,4 +191,21 @@ struct BlockingPoolTests {
         while released != nil { await Task.yield() }
         #expect(done.all.count == 200)
     }
+
+    #if os(Linux)
+        @Test("the threads of a released pool end")
+        func threadsEnd() async throws {
+            /// Threads of the pools of this process, which other tests have too, but few.
+            func count() throws -> Int {
+                try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count { thread in
+                    (try? String(contentsOfFile: "/proc/self/task/\(thread)/comm", encoding: .utf8)) == "cvmfs-pool\n"
+                }
+            }
+            var pool: BlockingPool? = BlockingPool(threads: 200)
+            try await pool?.run {}
+            while try count() < 200 { await Task.yield() }
+            pool = nil
+            while try count() >= 200 { await Task.yield() }
+        }
+    #endif
 }

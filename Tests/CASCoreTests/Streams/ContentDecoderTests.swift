@@ -68,7 +68,7 @@ struct ContentDecoderTests {
                 let id = Self.id(of: stored, algorithm, compression)
                 for size in [ContentSize.exactly(length), .atMost(length), .atMost(.max)] {
                     let found = Self.decode(stored, as: id, size: size, budget: budget, delivery, random: &random)
-                    #expect(found.content == plain, "\(algorithm) \(compression) \(length) \(size)")
+                    expectSame(found.content, plain, "\(algorithm) \(compression) \(length) \(size)")
                 }
             }
         }
@@ -282,7 +282,7 @@ struct ContentDecoderTests {
                 try decoder.restart(expectedLength: nil)
                 try decoder.write(stored.span.bytes.extracting(first: stored.count / 2))
                 try delivery.deliver(stored, to: decoder, random: &random)
-                #expect(output.bytes == plain)
+                expectSame(output.bytes, plain)
                 #expect(decoder.result?.size == 5000)
             }
         }
@@ -343,7 +343,7 @@ struct ContentDecoderTests {
                                 sample.stored, as: Self.id(of: sample.stored, .sha1, sample.compression),
                                 size: .exactly(Int64(sample.plain.count)), budget: budget, delivery ?? Delivery.all[0],
                                 random: &random)
-                            #expect(found.content == sample.plain)
+                            expectSame(found.content, sample.plain)
                             #expect(budget.mappedBytes <= 1 << 20)
                         }
                     }

@@ -30,7 +30,7 @@ struct FixtureObjectsTests {
             ] {
                 let found = ContentDecoderTests.decode(
                     stored, as: id, size: .exactly(Int64(plain.count)), budget: budget, delivery, random: &random)
-                #expect(found.content == plain, "\(path)")
+                expectSame(found.content, plain, "\(path)")
             }
             switch id.kind {
             case .catalog, .history: #expect(plain.starts(with: Array("SQLite format 3\0".utf8)), "\(path)")
@@ -60,7 +60,7 @@ struct FixtureObjectsTests {
             }
             try deflater.update(plain.span.bytes, output)
             try deflater.finish(output)
-            #expect(again == stored, "\(path)")
+            expectSame(again, stored, "\(path)")
             compared += 1
         }
         #expect(compared > 3)

@@ -11,7 +11,7 @@ struct MemorySinkTests {
         for length in [5000, 0, 1, 4999] {
             let body = random.noise(length)
             try delivery.deliver(body, to: sink, random: &random)
-            #expect(sink.bytes == body)
+            expectSame(sink.bytes, body)
         }
     }
 
