@@ -92,7 +92,7 @@ let package = Package(
 
         // Tests. LocalServers starts real HTTP servers; FixtureTrees reads what the fixtures hold; CatalogFixtures
         // makes catalogs, good, old, bad and large; RepositoryMaker makes signed repositories of them.
-        .target(name: "LocalServers", path: "Tests/LocalServers", swiftSettings: settings),
+        .target(name: "LocalServers", dependencies: ["CASCore"], path: "Tests/LocalServers", swiftSettings: settings),
         .target(name: "CKernelCalls", path: "Tests/CKernelCalls"),
         .target(
             name: "FixtureTrees", dependencies: ["CASCore"], path: "Tests/FixtureTrees", swiftSettings: settings),

@@ -40,7 +40,7 @@ struct FileTransportTests {
         _ = try await direct.fetch(TransferRequest("%C3%A4", limit: 1), into: RecordingSink())
     }
 
-    @Test("nothing but regular files is served, and nothing hangs", .timeLimit(.minutes(1)))
+    @Test("nothing but regular files is served, and nothing hangs", .timeLimit(.minutes(5)))
     func kinds() async throws {
         let folder = try TemporaryFolder("files")
         try folder.write([1], to: "data/file")

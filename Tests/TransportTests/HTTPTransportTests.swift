@@ -149,7 +149,7 @@ struct HTTPTransportTests {
         #expect(receipt == TransferReceipt(source: server.url, bytes: 5, requests: 3))
     }
 
-    @Test("no more transfers run than are allowed, and the rest waits", .timeLimit(.minutes(1)))
+    @Test("no more transfers run than are allowed, and the rest waits", .timeLimit(.minutes(5)))
     func bound() async throws {
         let gate = Gate()
         let server = try HostileServer { _ in [.run { gate.wait() }, .send(Self.hello)] }
@@ -171,7 +171,7 @@ struct HTTPTransportTests {
         #expect(server.connections == 4 && server.requests.count == 20)
     }
 
-    @Test("what is waited for overtakes what is prefetched", .timeLimit(.minutes(1)))
+    @Test("what is waited for overtakes what is prefetched", .timeLimit(.minutes(5)))
     func priorities() async throws {
         let gate = Gate()
         let server = try HostileServer { request in
@@ -196,7 +196,7 @@ struct HTTPTransportTests {
         #expect(server.requests.map(\.target) == order)
     }
 
-    @Test("a slow sink makes the server wait, and holds no more than the buffer", .timeLimit(.minutes(1)))
+    @Test("a slow sink makes the server wait, and holds no more than the buffer", .timeLimit(.minutes(5)))
     func backPressure() async throws {
         var generator = SeededGenerator(for: "back-pressure")
         let size = 8 << 20
@@ -223,7 +223,7 @@ struct HTTPTransportTests {
     }
 
     @Test(
-        "a transfer that is paused can be cancelled, on HTTP/1.1 and HTTP/2", .timeLimit(.minutes(1)),
+        "a transfer that is paused can be cancelled, on HTTP/1.1 and HTTP/2", .timeLimit(.minutes(5)),
         arguments: [false, true])
     func cancelWhilePaused(http2: Bool) async throws {
         let served = try ServedResources(
@@ -247,7 +247,7 @@ struct HTTPTransportTests {
         _ = try await transport.fetch(TransferRequest("small", limit: 1), into: RecordingSink())
     }
 
-    @Test("a cancelled transfer ends at once, and its connection with it", .timeLimit(.minutes(1)))
+    @Test("a cancelled transfer ends at once, and its connection with it", .timeLimit(.minutes(5)))
     func cancellation() async throws {
         let server = try HostileServer { request in
             request.target == "/stall"
@@ -269,7 +269,7 @@ struct HTTPTransportTests {
         #expect(loop.statistics.running == 0 && loop.statistics.waiting == 0)
     }
 
-    @Test("a sink that fails in the middle ends the transfer and its connection", .timeLimit(.minutes(1)))
+    @Test("a sink that fails in the middle ends the transfer and its connection", .timeLimit(.minutes(5)))
     func failingSink() async throws {
         struct Full: Error {}
         let server = try HostileServer { request in
@@ -287,7 +287,7 @@ struct HTTPTransportTests {
         _ = try await transport.fetch(TransferRequest("a", limit: 5), into: RecordingSink())
     }
 
-    @Test("a storm of cancellations leaves nothing behind", .timeLimit(.minutes(2)), arguments: [false, true])
+    @Test("a storm of cancellations leaves nothing behind", .timeLimit(.minutes(5)), arguments: [false, true])
     func cancellationStorm(http2: Bool) async throws {
         var generator = SeededGenerator(for: "storm of cancellations")
         let body = (0..<700_000).map { UInt8(truncatingIfNeeded: $0 / 7) }
@@ -328,7 +328,7 @@ struct HTTPTransportTests {
         #expect(loop.statistics.mostRunning == 6)
     }
 
-    @Test("a loop that nobody uses ends, with its thread and its connections", .timeLimit(.minutes(1)))
+    @Test("a loop that nobody uses ends, with its thread and its connections", .timeLimit(.minutes(5)))
     func loopEnds() async throws {
         let server = try HostileServer { _ in [.send(Self.hello)] }
         weak var core: LoopCore?

@@ -137,7 +137,7 @@ struct HostileServerTests {
         return options
     }
 
-    @Test("end in the right error, and never hang", .timeLimit(.minutes(1)), arguments: hostilities)
+    @Test("end in the right error, and never hang", .timeLimit(.minutes(5)), arguments: hostilities)
     func hostility(_ hostility: Hostility) async throws {
         let server = try HostileServer { _ in hostility.steps }
         var options = Self.hasty
@@ -156,7 +156,7 @@ struct HostileServerTests {
     }
 
     @Test(
-        "as proxies, end in the proxy's error", .timeLimit(.minutes(1)),
+        "as proxies, end in the proxy's error", .timeLimit(.minutes(5)),
         arguments: [(401, true), (403, true), (407, true), (404, false), (500, false), (503, false), (400, false)])
     func proxyStatus(_ status: Int, isProxys: Bool) async throws {
         let proxy = try HostileServer { _ in [.send("HTTP/1.1 \(status) X\r\n" + Self.page)] }
@@ -177,7 +177,7 @@ struct HostileServerTests {
         #expect(tunnelError?.code == .proxyStatus && tunnelError?.status == status)
     }
 
-    @Test("a body longer than announced ends where it was announced to", .timeLimit(.minutes(1)))
+    @Test("a body longer than announced ends where it was announced to", .timeLimit(.minutes(5)))
     func longerThanAnnounced() async throws {
         let server = try HostileServer { _ in [.send(Self.ok + "Content-Length: 5\r\n\r\nhello, world"), .stall] }
         let sink = RecordingSink()
@@ -210,7 +210,7 @@ struct HostileServerTests {
         #expect(sink.isFinished && sink.bytes.isEmpty)
     }
 
-    @Test("the total time of a transfer can be limited", .timeLimit(.minutes(1)))
+    @Test("the total time of a transfer can be limited", .timeLimit(.minutes(5)))
     func totalTimeout() async throws {
         let server = try HostileServer { _ in
             [.send(Self.ok + "Content-Length: 100000000\r\n\r\n"), .drip(Self.kilobyte, pause: 10)]
@@ -224,7 +224,7 @@ struct HostileServerTests {
         #expect(error?.code == .timeout)
     }
 
-    @Test("whoever cannot be reached has an error of his own", .timeLimit(.minutes(1)))
+    @Test("whoever cannot be reached has an error of his own", .timeLimit(.minutes(5)))
     func unreachable() async throws {
         let dead = try NginxServer(serving: [:])
         dead.stop()

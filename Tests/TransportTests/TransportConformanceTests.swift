@@ -19,7 +19,7 @@ struct TransportConformanceTests {
     }
 
     @Test(
-        "does what the protocol says", .timeLimit(.minutes(2)),
+        "does what the protocol says", .timeLimit(.minutes(5)),
         arguments: Kind.allCases, ObjectTransportConformance.Requirement.allCases)
     func conforms(_ kind: Kind, _ requirement: ObjectTransportConformance.Requirement) async throws {
         try await ObjectTransportConformance { try Self.transport(kind, $0) }.check(requirement)
