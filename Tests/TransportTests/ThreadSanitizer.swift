@@ -1,6 +1,6 @@
 #if THREAD_SANITIZER
-import CASCore
+    import CASCore
 
-// Shadows Synchronization's, which the thread sanitizer does not see on Linux.
-typealias Mutex = SanitizedMutex
+    // Shadows Synchronization's, which the thread sanitizer does not see on Linux.
+    typealias Mutex = SanitizedMutex
 #endif
