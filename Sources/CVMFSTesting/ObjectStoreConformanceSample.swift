@@ -17,6 +17,13 @@ public struct SampleObject: Sendable, CustomStringConvertible {
             plain: Self.content(size: size, seed: seed), algorithm: algorithm, compression: compression, kind: kind)
     }
 
+    /// An object that is known already.
+    public init(id: ObjectID, stored: [UInt8], plain: [UInt8]) {
+        self.id = id
+        self.stored = stored
+        self.plain = plain
+    }
+
     public init(
         plain: [UInt8], algorithm: HashAlgorithm = .sha1, compression: Compression = .zlib, kind: ObjectKind = .file
     ) {

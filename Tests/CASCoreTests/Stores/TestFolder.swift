@@ -30,9 +30,10 @@ extension DiskStore {
         path.appending(ObjectName(object.id).withPointer { FilePath(platformString: $0) }.components)
     }
 
-    /// Sets when an object was last used, in seconds since 1970.
+    /// Sets when an object was last used, in seconds since 1970, unless it is gone.
     func setAccessed(_ object: SampleObject, _ seconds: Int64) {
         let file = openFile(self.file(of: object).string)
+        guard file >= 0 else { return }
         defer { cplatform_close(file) }
         #expect(cplatform_set_accessed(file, seconds * 1_000_000_000) == 0)
     }

@@ -70,6 +70,11 @@ package final class CacheFolder: Sendable {
         if let found = try read("format", in: folder, limit: 64) {
             let isKnown = format.withUTF8Buffer { found.elementsEqual($0) }
             if isKnown { return }
+            // As it may be after a power failure: nothing is synchronised here, since that can take seconds.
+            if found.allSatisfy({ $0 == 0 }) {
+                if creates { try create("format", in: folder, path, content: format) }
+                return
+            }
             throw CASError(
                 .incompatible,
                 "cache folder \(path): was made by another version (\"format\" says "
@@ -141,7 +146,7 @@ package final class CacheFolder: Sendable {
         return bytes
     }
 
-    /// Makes a small file that outlives a power failure, whole or not at all.
+    /// Makes a small file, whole or not at all.
     private static func create(
         _ name: String, in folder: Int32, _ path: FilePath, content: StaticString
     ) throws(CASError) {
@@ -150,9 +155,7 @@ package final class CacheFolder: Sendable {
         if file < 0 { throw CASError(system: file, "cache folder \(path): cannot be written", writes: true) }
         defer { cplatform_close(file) }
         var result = cplatform_write_at(file, content.utf8Start, Int64(content.utf8CodeUnitCount), 0)
-        if result >= 0 { result = cplatform_sync_file(file) }
         if result >= 0 { result = cplatform_replace_file(folder, temporary, name) }
-        if result >= 0 { result = cplatform_sync_file(folder) }
         guard result < 0 else { return }
         _ = cplatform_remove_file(folder, temporary)
         throw CASError(system: result, "cache folder \(path): cannot make \(name)", writes: true)

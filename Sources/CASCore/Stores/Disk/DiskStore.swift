@@ -122,7 +122,14 @@ public final class DiskStore: ObjectStore {
     public var stateFolder: FilePath? { isReadOnly ? nil : path }
 
     /// What the store holds: a counter, not a walk, and some objects too high after a process was killed.
-    public func usage() throws(CASError) -> StoreUsage { try files.usage.total }
+    ///
+    /// A store that is only read, and has no good counters, is walked.
+    public func usage() throws(CASError) -> StoreUsage {
+        if files.usage.areKnown { return try files.usage.total }
+        var usage = StoreUsage(size: .zero, objects: 0)
+        for folder in ObjectFolder.all { usage += try folder.count(in: files.folder).usage }
+        return usage
+    }
 
     /// What this process has done with the store since it opened it.
     public var statistics: DiskStoreStatistics { files.counters.statistics }

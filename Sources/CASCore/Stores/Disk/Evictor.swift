@@ -66,13 +66,16 @@ final class Evictor: Sendable {
     }
 
     /// Makes room now, on the calling thread.
-    /// - Returns: whether there may be more room than before. False: nothing can be evicted.
+    /// - Returns: whether there may be enough room now. False: nothing can be evicted.
     func makeRoom(for need: EvictionPolicy.Need) throws(CASError) -> Bool {
-        let freed = try folder.withLock(.eviction, waits: false) { () throws(CASError) in try makeRoomLocked(need) }
-        if let freed { return freed > 0 }
-        // Another is at it, and nothing is better than waiting for what it frees.
-        _ = try folder.withLock(.eviction) { () throws(CASError) in }
-        return true
+        let hasMade = try folder.withLock(.eviction, waits: false) { () throws(CASError) in try makeRoomLocked(need) }
+        if let hasMade { return hasMade }
+        // Another is at it, and nothing is better than waiting for what it frees. For a full disk that must do: if each
+        // of many writers went on to evict, they would evict everything.
+        return try folder.withLock(.eviction) { () throws(CASError) in
+            if case .fullDisk = need { return true }
+            return try makeRoomLocked(need)
+        } ?? true
     }
 
     /// Does something that writes, and again after an eviction as long as the disk is full and something can be
@@ -108,10 +111,12 @@ final class Evictor: Sendable {
 
     // MARK: How
 
-    /// - Returns: how many bytes came free.
-    private func makeRoomLocked(_ need: EvictionPolicy.Need) throws(CASError) -> Int64 {
-        if try usage.doubt != .none {
-            for number in ObjectFolder.all { _ = try number.scan(folder, correcting: usage) }
+    /// - Returns: whether there may be enough room now.
+    private func makeRoomLocked(_ need: EvictionPolicy.Need) throws(CASError) -> Bool {
+        let doubt = try usage.doubt
+        if doubt != .none {
+            let insists = doubt == .unknown
+            for number in ObjectFolder.all { _ = try number.scan(folder, correcting: usage, insists: insists) }
             try usage.clearDoubt()
         }
         var space = cplatform_space()
@@ -119,8 +124,12 @@ final class Evictor: Sendable {
         let goal = policy.bytesToFree(
             for: need, used: try usage.total.size.bytes, available: isKnown ? space.available : nil,
             availableFiles: isKnown && space.available_files >= 0 ? space.available_files : nil)
-        guard goal > 0 else { return 0 }
-        return try evict(goal)
+        // Another may have made it already.
+        if goal <= 0 { return true }
+        let before = try usage.total.size
+        // Setting counters right makes room too.
+        if try evict(goal) > 0 { return true }
+        return try usage.total.size < before
     }
 
     private func evict(_ goal: Int64) throws(CASError) -> Int64 {

@@ -16,6 +16,8 @@ final class ObjectFiles: Sendable {
     static let accessGranularity: Int64 = 600 * 1_000_000_000
     /// Objects remembered as checked where that cannot be written beside them.
     private static let mostRemembered = 65_536
+    /// How often room is made for one object that other writers then take.
+    private static let mostAttempts = 64
     private static let checkBufferBytes = 256 << 10
 
     let folder: CacheFolder
@@ -150,9 +152,10 @@ final class ObjectFiles: Sendable {
                     try publish(&file, id, name, record)
                 }
             } catch {
-                try usage.release(charge, in: name.folder)
+                try usage.settle(charge, in: name.folder, isNamed: false)
                 throw error
             }
+            try usage.settle(charge, in: name.folder, isNamed: published >= 0)
             if published >= 0 {
                 counters.storedObjects.add(1, ordering: .relaxed)
                 counters.storedBytes.add(UInt64(size), ordering: .relaxed)
@@ -160,7 +163,6 @@ final class ObjectFiles: Sendable {
                 return try reopened(name, id, size, file.descriptor)
             }
             // Another process was faster. Its file is as good as this one, unless it turns out to be damaged.
-            try usage.release(charge, in: name.folder)
             if case .found(let object) = try lookUp(id) { return object }
         }
         return try handle(on: file.descriptor, id, size)
@@ -168,7 +170,7 @@ final class ObjectFiles: Sendable {
 
     /// Counts an object, and evicts first where it would pass the limit; beyond the limit when nothing can go.
     private func reserve(_ charge: Int64, _ place: UInt8) throws(CASError) -> StoreUsage {
-        for _ in 0..<16 {
+        for _ in 0..<Self.mostAttempts {
             let reservation = try evictor.retryingWhenFull { () throws(CASError) in
                 try usage.reserve(charge, in: place, limit: evictor.policy.limit)
             }
@@ -241,13 +243,17 @@ final class ObjectFiles: Sendable {
     func drop(_ id: ObjectID, file: Int32) throws(CASError) {
         var mine = cplatform_status()
         guard folder.isWritable, cplatform_status_of(file, &mine) >= 0 else { return }
-        if try remove(id, where: { $0.inode == mine.inode }) { counters.droppedObjects.add(1, ordering: .relaxed) }
+        // It was counted by the size that it had when it was stored.
+        let size = folder.check(of: id, file: file)?.size ?? mine.size
+        if try remove(id, size: size, where: { $0.inode == mine.inode }) {
+            counters.droppedObjects.add(1, ordering: .relaxed)
+        }
     }
 
     /// Drops an object. False when it was not there.
     @discardableResult
     func remove(
-        _ id: ObjectID, where isMeant: (cplatform_status) -> Bool = { _ in true }
+        _ id: ObjectID, size: Int64? = nil, where isMeant: (cplatform_status) -> Bool = { _ in true }
     ) throws(CASError) -> Bool {
         let name = ObjectName(id)
         let isRemoved = try folder.withLock(.removal) { () throws(CASError) -> Bool in
@@ -258,7 +264,7 @@ final class ObjectFiles: Sendable {
             let removed = name.withPointer { cplatform_remove_file(folder.descriptor, $0) }
             if removed < 0 { throw CASError(system: removed, "object \(id): cannot be removed", writes: true) }
             folder.removeCheck(id)
-            if status.is_regular != 0 { try usage.release(UsageCounters.charge(status.size), in: name.folder) }
+            if status.is_regular != 0 { try usage.release(UsageCounters.charge(size ?? status.size), in: name.folder) }
             return true
         }
         return isRemoved ?? false

@@ -37,14 +37,25 @@ struct ObjectFolder: Sendable {
         }
     }
 
-    /// Its objects; the counters are set right on the way.
-    func scan(_ folder: CacheFolder, correcting usage: UsageCounters) throws(CASError) -> [Entry] {
-        let countedAtStart = try usage.count(in: number)
+    /// Its objects, and what they come to.
+    func count(in folder: CacheFolder) throws(CASError) -> (objects: [Entry], usage: StoreUsage) {
         let objects = try entries(in: folder).filter(\.isRegular)
         let bytes = objects.reduce(Int64(0)) { $0 + UsageCounters.charge($1.size) }
-        let found = StoreUsage(size: .bytes(bytes), objects: Int64(objects.count))
-        try usage.correct(number, found: found, countedAtStart: countedAtStart)
-        return objects
+        return (objects, StoreUsage(size: .bytes(bytes), objects: Int64(objects.count)))
+    }
+
+    /// Its objects; the counters are set right on the way. It must be called without the lock of removals.
+    /// - Parameter insists: whether the counters were all wrong, so that about right is better.
+    func scan(
+        _ folder: CacheFolder, correcting usage: UsageCounters, insists: Bool = false
+    ) throws(CASError) -> [Entry] {
+        let objects = try folder.withLock(.removal, exclusively: false) { () throws(CASError) -> [Entry] in
+            let baseline = try usage.baseline(of: number)
+            let found = try count(in: folder)
+            try usage.correct(number, found: found.usage, since: baseline, insists: insists)
+            return found.objects
+        }
+        return objects ?? []
     }
 
     private func failure(_ result: Int32, _ folder: CacheFolder) -> CASError {

@@ -12,6 +12,11 @@ public struct StoreUsage: Sendable, Hashable {
         self.size = size
         self.objects = objects
     }
+
+    static func += (left: inout Self, right: Self) {
+        left.size = .bytes(left.size.bytes + right.size.bytes)
+        left.objects += right.objects
+    }
 }
 
 /// Bytes and objects in each of the 256 folders, shared by all processes that use a cache: the file `usage`.
@@ -38,9 +43,14 @@ final class UsageCounters: Sendable {
         case full(excess: Int64)
     }
 
-    private struct Slot: BitwiseCopyable {
-        var bytes: Int64
-        var objects: Int64
+    fileprivate struct Slot: BitwiseCopyable, Sendable {
+        var bytes: Int64 = 0
+        var objects: Int64 = 0
+
+        static func += (left: inout Slot, right: Slot) {
+            left.bytes += right.bytes
+            left.objects += right.objects
+        }
 
         /// Another process may have written nonsense; within these bounds no sum overflows.
         var bounded: Slot {
@@ -56,14 +66,29 @@ final class UsageCounters: Sendable {
     /// Blocks that a file of 4 KiB fills on any file system we know.
     private static let block: Int64 = 4096
 
+    private struct State {
+        let file: Int32
+        /// What this process has counted and not yet named, by folder.
+        var unnamed: [UInt8: Slot] = [:]
+    }
+
     private let path: FilePath
     /// The lock keeps the threads of this process apart; the file's own lock, the processes.
-    private let file: Mutex<Int32>
+    private let state: Mutex<State>
 
     init(in folder: CacheFolder) throws(CASError) {
         path = folder.path.appending("usage")
+        guard folder.isWritable else {
+            var opened = cplatform_open_file(folder.descriptor, "usage", 0)
+            if opened >= 0, try !Self.isWhole(opened, path) {
+                cplatform_close(opened)
+                opened = -1
+            }
+            state = Mutex(State(file: opened))
+            return
+        }
         let opened = try Self.openFile(folder)
-        file = Mutex(opened)
+        state = Mutex(State(file: opened))
         try exclusively { file throws(CASError) in
             var header: [UInt64] = try Self.read(file, at: 0, count: 5, path)
             let boot = folder.boot
@@ -74,7 +99,10 @@ final class UsageCounters: Sendable {
         }
     }
 
-    deinit { file.withLock { cplatform_close($0) } }
+    deinit { state.withLock { if $0.file >= 0 { cplatform_close($0.file) } } }
+
+    /// False for a folder that is only read and has no good counters.
+    var areKnown: Bool { state.withLock { $0.file >= 0 } }
 
     /// What an object of some size counts for, in bytes.
     static func charge(_ size: Int64) -> Int64 {
@@ -90,18 +118,29 @@ final class UsageCounters: Sendable {
         }
     }
 
-    /// Counts an object that is about to get its name.
+    /// Counts an object that is about to get its name. `settle` must follow, whatever becomes of it.
     /// - Parameter limit: the most that all may come to; `nil` counts in any case.
     func reserve(_ charge: Int64, in folder: UInt8, limit: Int64?) throws(CASError) -> Reservation {
-        try exclusively { file throws(CASError) in
-            var slots = try Self.slots(file, at: Self.slotsOffset, count: 256, path)
+        try withState { state throws(CASError) in
+            var slots = try Self.slots(state.file, at: Self.slotsOffset, count: 256, path)
             let used = Self.sum(slots).size.bytes
             if let limit, used > limit - charge { return .full(excess: used - (limit - charge)) }
             slots[Int(folder)].bytes += charge
             slots[Int(folder)].objects += 1
-            try Self.write(file, slot: folder, slots[Int(folder)], path)
+            try Self.write(state.file, slot: folder, slots[Int(folder)], path)
+            state.unnamed[folder, default: Slot()] += Slot(bytes: charge, objects: 1)
             return .made(Self.sum(slots))
         }
+    }
+
+    /// The object that was counted has its name, or never gets it.
+    func settle(_ charge: Int64, in folder: UInt8, isNamed: Bool) throws(CASError) {
+        state.withLock { state in
+            guard let unnamed = state.unnamed[folder] else { return }
+            let rest = Slot(bytes: unnamed.bytes - charge, objects: unnamed.objects - 1)
+            state.unnamed[folder] = rest.objects > 0 ? rest : nil
+        }
+        if !isNamed { try release(charge, in: folder) }
     }
 
     /// Discounts objects that have lost their names.
@@ -113,23 +152,32 @@ final class UsageCounters: Sendable {
         }
     }
 
-    /// What is counted in one folder; the start of a scan of it.
-    func count(in folder: UInt8) throws(CASError) -> StoreUsage {
-        try exclusively { file throws(CASError) in
-            Self.sum(try Self.slots(file, at: Self.slot(folder), count: 1, path))
+    /// What a folder's counters said at the start of a scan.
+    struct Baseline: Sendable {
+        fileprivate let counted: Slot
+        fileprivate let isQuiet: Bool
+    }
+
+    func baseline(of folder: UInt8) throws(CASError) -> Baseline {
+        try withState { state throws(CASError) in
+            let slots = try Self.slots(state.file, at: Self.slot(folder), count: 1, path)
+            return Baseline(counted: slots[0], isQuiet: state.unnamed[folder] == nil)
         }
     }
 
-    /// Sets a folder's counters to what a scan has found, and what came and went since its start.
-    func correct(_ folder: UInt8, found: StoreUsage, countedAtStart: StoreUsage) throws(CASError) {
-        try exclusively { file throws(CASError) in
-            let slots = try Self.slots(file, at: Self.slot(folder), count: 1, path)
-            let now = Self.sum(slots)
-            let slot = Slot(
-                bytes: max(0, found.size.bytes + now.size.bytes - countedAtStart.size.bytes),
-                objects: max(0, found.objects + now.objects - countedAtStart.objects))
-            if slot.bytes == slots[0].bytes, slot.objects == slots[0].objects { return }
-            try Self.write(file, slot: folder, slot, path)
+    /// Sets a folder's counters to what a scan has found, if nothing was stored in it meanwhile: otherwise nobody can
+    /// say what the scan has seen of that. (What another process stores at this moment may be missed until the next
+    /// scan.) Nothing may be removed during the scan.
+    /// - Parameter insists: whether to set them in any case, about right.
+    func correct(_ folder: UInt8, found: StoreUsage, since baseline: Baseline, insists: Bool) throws(CASError) {
+        try withState { state throws(CASError) in
+            let now = try Self.slots(state.file, at: Self.slot(folder), count: 1, path)[0]
+            let (bytes, objects) = (now.bytes - baseline.counted.bytes, now.objects - baseline.counted.objects)
+            let isQuiet = baseline.isQuiet && state.unnamed[folder] == nil && bytes == 0 && objects == 0
+            guard isQuiet || insists else { return }
+            let slot = Slot(bytes: max(0, found.size.bytes + bytes), objects: max(0, found.objects + objects))
+            if slot.bytes == now.bytes, slot.objects == now.objects { return }
+            try Self.write(state.file, slot: folder, slot, path)
         }
     }
 
@@ -203,11 +251,15 @@ final class UsageCounters: Sendable {
     }
 
     private func exclusively<Result>(_ body: (Int32) throws(CASError) -> Result) throws(CASError) -> Result {
-        try file.withLock { file throws(CASError) in
-            let locked = cplatform_lock(file, 1, 1)
+        try withState { state throws(CASError) in try body(state.file) }
+    }
+
+    private func withState<Result>(_ body: (inout State) throws(CASError) -> Result) throws(CASError) -> Result {
+        try state.withLock { state throws(CASError) in
+            let locked = cplatform_lock(state.file, 1, 1)
             if locked < 0 { throw CASError(system: locked, "cache file \(path): cannot be locked") }
-            defer { _ = cplatform_unlock(file) }
-            return try body(file)
+            defer { _ = cplatform_unlock(state.file) }
+            return try body(&state)
         }
     }
 
