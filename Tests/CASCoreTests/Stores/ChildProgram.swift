@@ -14,7 +14,9 @@ final class ChildProgram: Sendable {
         return beside.path
     }()
 
-    init(_ arguments: String...) throws {
+    convenience init(_ arguments: String...) throws { try self.init(arguments: arguments) }
+
+    init(arguments: [String]) throws {
         var (outputs, inputs) = ([Int32](repeating: 0, count: 2), [Int32](repeating: 0, count: 2))
         guard pipe(&outputs) == 0, pipe(&inputs) == 0 else { throw Failed(what: "pipe") }
         // Lest another child keeps them open.
