@@ -79,7 +79,8 @@ public enum CatalogLayout: Sendable, Hashable, CaseIterable, CustomStringConvert
         }
         if hasBindMountpoints {
             statements.append(
-                "CREATE TABLE bind_mountpoints (path TEXT, sha1 TEXT, size INTEGER, CONSTRAINT pk_bind PRIMARY KEY (path))")
+                "CREATE TABLE bind_mountpoints (path TEXT, sha1 TEXT, size INTEGER, CONSTRAINT pk_bind PRIMARY KEY (path))"
+            )
         }
         return statements
     }

@@ -64,7 +64,8 @@ public final class DatabaseMaker {
                 }
             case .blob(let bytes):
                 bytes.withUnsafeBytes {
-                    _ = sqlite3_bind_blob(statement, position, $0.baseAddress ?? UnsafeRawPointer(empty), Int32($0.count), copying)
+                    _ = sqlite3_bind_blob(
+                        statement, position, $0.baseAddress ?? UnsafeRawPointer(empty), Int32($0.count), copying)
                 }
             }
         }

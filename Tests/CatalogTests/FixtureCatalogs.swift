@@ -67,7 +67,9 @@ struct FixtureTree {
         _ path: RepositoryPath, _ entry: CatalogEntry, _ catalog: FileCatalog, _ catalogs: FixtureCatalogs
     ) throws {
         if entry.isNestedMountpoint {
-            guard let nested = try catalog.nestedCatalog(at: path) else { throw CatalogError(.io, "\(path) is not nested") }
+            guard let nested = try catalog.nestedCatalog(at: path) else {
+                throw CatalogError(.io, "\(path) is not nested")
+            }
             let below = try catalogs.open(nested.object, at: path)
             guard let root = try below.rootEntry() else { throw CatalogError(.io, "\(path) has no root") }
             return try add(path, root, below, catalogs)

@@ -73,7 +73,9 @@ struct FixtureTests {
         for root in try catalogs.rootCatalogs() {
             for (path, entry, catalog) in try FixtureTree(root, of: catalogs).entries where entry.kind == .file {
                 #expect(entry.hashAlgorithm == repository.hashAlgorithm, "\(path)")
-                #expect(entry.compression == repository.fileCompression, "\(path)")
+                // The second revision was published with the server's defaults.
+                let expected = path.isInside("/images") ? .zlib : repository.fileCompression
+                #expect(entry.compression == expected, "\(path)")
                 if entry.isChunked {
                     chunked += 1
                     let chunks = try catalog.chunks(of: entry)
@@ -83,11 +85,13 @@ struct FixtureTests {
                     }
                 }
                 if let object = entry.object {
-                    #expect(try catalogs.content(object, size: .exactly(entry.size)).count == Int(entry.size), "\(path)")
+                    #expect(
+                        try catalogs.content(object, size: .exactly(entry.size)).count == Int(entry.size), "\(path)")
                 }
             }
         }
-        #expect(chunked > 0)
+        // Files without compression are too small here to be cut.
+        #expect(chunked > 0 || repository.fileCompression == .none)
     }
 
     @Test("counters are those of the rows", arguments: Fixtures.all + [Fixtures.legacy].compactMap { $0 })

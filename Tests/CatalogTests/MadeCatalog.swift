@@ -11,7 +11,8 @@ struct MadeCatalog {
 
     /// Makes a catalog that has a root; `fill` adds the rest.
     init(
-        layout: CatalogLayout = .newest, rootPrefix: RepositoryPath = .root, pageSize: Int = 1024, addsRoot: Bool = true,
+        layout: CatalogLayout = .newest, rootPrefix: RepositoryPath = .root, pageSize: Int = 1024,
+        addsRoot: Bool = true,
         _ fill: (CatalogMaker) throws -> Void = { _ in }
     ) throws {
         folder = try TemporaryFolder()

@@ -69,7 +69,8 @@ final class Connection: @unchecked Sendable {
             _ = csqlite_configure(handle, option, value)
         }
         for (limit, value): (Int32, Int) in [
-            (SQLITE_LIMIT_LENGTH, CatalogLimits.rowBytes), (SQLITE_LIMIT_SQL_LENGTH, CatalogLimits.schemaStatementBytes),
+            (SQLITE_LIMIT_LENGTH, CatalogLimits.rowBytes),
+            (SQLITE_LIMIT_SQL_LENGTH, CatalogLimits.schemaStatementBytes),
             (SQLITE_LIMIT_COLUMN, 128), (SQLITE_LIMIT_EXPR_DEPTH, 16), (SQLITE_LIMIT_COMPOUND_SELECT, 2),
             (SQLITE_LIMIT_VDBE_OP, 10_000), (SQLITE_LIMIT_FUNCTION_ARG, 8), (SQLITE_LIMIT_ATTACHED, 0),
             (SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 64), (SQLITE_LIMIT_VARIABLE_NUMBER, 16),

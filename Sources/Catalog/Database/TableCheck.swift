@@ -19,7 +19,8 @@ struct TableCheck {
             let statement = String(decoding: row.text(2) ?? [], as: UTF8.self)
             guard type.elementsEqual("table".utf8), Self.isPlain(statement) else {
                 throw CatalogError(
-                    .missingTable, "\(connection.label): \(table) is no ordinary table; such a file is not to be trusted")
+                    .missingTable,
+                    "\(connection.label): \(table) is no ordinary table; such a file is not to be trusted")
             }
             tables[table] = statement
             return true

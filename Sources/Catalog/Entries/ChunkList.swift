@@ -2,7 +2,9 @@ internal import CASCore
 
 /// Reads the chunks of a file, and sees to it that they are the whole file and nothing else.
 enum ChunkList {
-    static func read(_ connection: Connection, _ columns: EntryColumns, of entry: CatalogEntry) throws(CatalogError) -> [FileChunk] {
+    static func read(_ connection: Connection, _ columns: EntryColumns, of entry: CatalogEntry) throws(CatalogError)
+        -> [FileChunk]
+    {
         func malformed(_ what: String) -> CatalogError {
             CatalogError(.malformedChunks, "\(connection.label): the chunks of \"\(entry.name)\" \(what)")
         }

@@ -74,7 +74,7 @@ final class EntryColumns: Sendable {
             hardlinkGroup: UInt32(truncatingIfNeeded: links >> 32),
             contentHash: try contentHash(row, kind: kind, flags: flags),
             target: kind == .symlink ? try target(row) : [], hasXattrs: row.integer(12) == 1, key: key, rowID: rowID,
-            storedSize: kind == .symlink ? 0 : try size(row), flags: flags)
+            storedSize: kind == .symlink ? 0 : try size(row, of: kind), flags: flags)
     }
 
     private func name(_ row: Statement, key: PathKey) throws(CatalogError) -> FileName {
@@ -96,9 +96,9 @@ final class EntryColumns: Sendable {
         }
     }
 
-    private func size(_ row: Statement) throws(CatalogError) -> Int64 {
+    private func size(_ row: Statement, of kind: EntryKind) throws(CatalogError) -> Int64 {
         guard let size = row.integer(3), size >= 0 else { throw malformed(row, "a size below 0, or none") }
-        guard size <= CatalogLimits.fileBytes else {
+        guard size <= CatalogLimits.fileBytes || kind.isDevice else {
             throw malformed(row, "a size of \(size) bytes, above the limit of \(CatalogLimits.fileBytes)")
         }
         return size
@@ -135,10 +135,13 @@ final class EntryColumns: Sendable {
             return nil
         }
         guard let algorithm = flags.hashAlgorithm else { throw malformed(row, "an unknown hash algorithm") }
-        let hash: ContentHash?? = row.withBlob(9) {
-            // Writers may put an empty blob for "none".
-            $0.isEmpty ? .some(nil) : ContentHash(algorithm: algorithm, digest: RawSpan(_unsafeBytes: $0)).map { .some($0) }
-        } ?? nil
+        let hash: ContentHash?? =
+            row.withBlob(9) {
+                // Writers may put an empty blob for "none".
+                $0.isEmpty
+                    ? .some(nil)
+                    : ContentHash(algorithm: algorithm, digest: RawSpan(_unsafeBytes: $0)).map { .some($0) }
+            } ?? nil
         guard let hash else { throw malformed(row, "a hash that does not have 20 bytes") }
         return hash
     }

@@ -10,6 +10,7 @@ public struct NameOrderedCursor: Sendable {
     private let parent: PathKey
     private let includesHidden: Bool
     private let bound: Int
+    private let small: Int
     /// The last name given out, and its row; what comes up to them is passed over.
     private var last: (name: [UInt8], rowID: Int64)?
     private var names: SortedNames?
@@ -20,11 +21,12 @@ public struct NameOrderedCursor: Sendable {
 
     init(
         catalog: FileCatalog, parent: PathKey, after name: FileName?, includingHidden: Bool,
-        boundedTo bound: Int = CatalogLimits.sortingBytes
+        boundedTo bound: Int = CatalogLimits.sortingBytes, smallTo small: Int = CatalogLimits.entriesSorted
     ) {
         self.catalog = catalog
         self.parent = parent
         self.bound = bound
+        self.small = small
         includesHidden = includingHidden
         last = name.map { ($0.bytes, .max) }
     }
@@ -47,7 +49,7 @@ public struct NameOrderedCursor: Sendable {
                 names = try readNames()
                 index = 0
             }
-        } catch where error.code != .malformedEntry {
+        } catch  where error.code != .malformedEntry {
             (isOver, entries, names) = (true, [], nil)
             throw error
         }
@@ -75,10 +77,10 @@ public struct NameOrderedCursor: Sendable {
         var entries: [CatalogEntry] = []
         do throws(CatalogError) {
             while let entry = try cursor.next() {
-                guard entries.count < CatalogLimits.entriesSorted else { return nil }
+                guard entries.count < small else { return nil }
                 entries.append(entry)
             }
-        } catch where error.code == .malformedEntry {
+        } catch  where error.code == .malformedEntry {
             return nil
         }
         if let last { entries.removeAll { !last.name.lexicographicallyPrecedes($0.name.bytes) } }
@@ -98,15 +100,13 @@ public struct NameOrderedCursor: Sendable {
                 statement.bind(position, at: 3)
                 statement.bind(count, at: 4)
             } _: { row throws(CatalogError) -> (name: [UInt8], rowID: Int64)? in
-                let flags = EntryFlags(rawValue: UInt32(truncatingIfNeeded: row.integer(2) ?? 0))
+                let flags = EntryFlags(rawValue: row.integer(2).flatMap { UInt32(exactly: $0) } ?? 0)
                 guard includesHidden || !flags.contains(.hidden), let rowID = row.integer(0) else { return nil }
                 // Whatever is wrong with a name shows when the entry is read.
                 return (Array((row.text(1) ?? []).prefix(CatalogLimits.nameBytes)), rowID)
             }
             for (name, rowID) in page.rows {
-                if let last, name == last.name ? rowID <= last.rowID : name.lexicographicallyPrecedes(last.name) {
-                    continue
-                }
+                if let last, !SortedNames.precedes(last, (name, rowID)) { continue }
                 names.add(name, rowID: rowID, boundedTo: bound)
             }
             guard !page.isLast else { break }
