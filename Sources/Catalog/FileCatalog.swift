@@ -46,6 +46,8 @@ public final class FileCatalog: Sendable {
     /// - Parameters:
     ///   - descriptor: the file, readable with `pread`. It is neither closed nor moved.
     ///   - owner: what keeps the descriptor valid; kept as long as the catalog is.
+    ///   - mountPath: where the catalog is mounted in the repository; where it was made for when left out.
+    ///   - options: memory and concurrency.
     public convenience init(
         descriptor: FileDescriptor, keeping owner: (any Sendable)?, mountedAt mountPath: RepositoryPath? = nil,
         options: CatalogOptions = CatalogOptions()
@@ -120,6 +122,7 @@ public final class FileCatalog: Sendable {
     ///
     /// A path that is no directory of this catalog has none.
     /// - Parameters:
+    ///   - directory: its path in the repository.
     ///   - position: a cursor's `position`, to go on where it stood; by default, the beginning.
     ///   - includingHidden: whether entries are listed that clients do not show.
     public func entries(
@@ -132,7 +135,10 @@ public final class FileCatalog: Sendable {
     /// The entries of a directory in the order of their names' bytes, at the price of one pass over the directory
     /// before the first, and of its names in memory (40 MiB of them at most; beyond, of more passes).
     ///
-    /// - Parameter name: the name to go on after; by default, the beginning.
+    /// - Parameters:
+    ///   - directory: its path in the repository.
+    ///   - name: the name to go on after; by default, the beginning.
+    ///   - includingHidden: whether entries are listed that clients do not show.
     public func entriesByName(
         in directory: RepositoryPath, after name: FileName? = nil, includingHidden: Bool = false
     ) throws(CatalogError) -> NameOrderedCursor {

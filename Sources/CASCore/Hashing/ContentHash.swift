@@ -19,13 +19,17 @@ public struct ContentHash: Sendable, Hashable, Comparable {
         third = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt32.self))
     }
 
-    /// - Parameter digest: exactly 20 bytes; anything else gives `nil`.
+    /// - Parameters:
+    ///   - algorithm: which made the digest.
+    ///   - digest: exactly 20 bytes; anything else gives `nil`.
     public init?(algorithm: HashAlgorithm, digest: RawSpan) {
         guard digest.byteCount == HashAlgorithm.digestLength else { return nil }
         self = digest.withUnsafeBytes { ContentHash(algorithm: algorithm, twentyBytes: $0) }
     }
 
-    /// - Parameter digest: exactly 20 bytes; anything else gives `nil`.
+    /// - Parameters:
+    ///   - algorithm: which made the digest.
+    ///   - digest: exactly 20 bytes; anything else gives `nil`.
     public init?(algorithm: HashAlgorithm, digest: some Collection<UInt8>) {
         self.init(algorithm: algorithm, digest: Array(digest).span.bytes)
     }

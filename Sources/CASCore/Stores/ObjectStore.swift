@@ -18,7 +18,9 @@ public protocol ObjectStore: Sendable {
     /// only when `finish()` has succeeded.
     ///
     /// - Parameters:
+    ///   - id: hash and compression; the kind does not matter to a store.
     ///   - size: what is known of the unpacked size, in bytes.
+    ///   - priority: demand overtakes prefetch; a flight has the highest of those who wait for it.
     ///   - source: runs on an executor that may block; on a hit it is not called.
     /// - Throws: `CASError`, what `source` throws, or `CancellationError`.
     func object(

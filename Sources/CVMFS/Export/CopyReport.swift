@@ -25,7 +25,9 @@ public struct CopyOptions: Sendable {
     /// Files copied at once.
     public var parallelFiles: Int
 
-    /// - Parameter preservesOwners: by default, whether the process is root.
+    /// - Parameters:
+    ///   - preservesOwners: by default, whether the process is root.
+    ///   - parallelFiles: at least one.
     public init(
         preservesOwners: Bool = Privileges.isRoot, parallelFiles: Int = CompositionLimits.parallelFetches
     ) {

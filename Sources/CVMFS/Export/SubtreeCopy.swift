@@ -12,6 +12,8 @@ extension Snapshot {
     ///
     /// - Parameters:
     ///   - path: a directory, whose content goes into `folder`, or anything else, which goes there under its own name.
+    ///   - folder: made when it is absent; its parent must exist.
+    ///   - options: owners, and how many files at once.
     ///   - progress: called now and then with what is done so far.
     /// - Throws: `CVMFSError`; `CancellationError`. What was copied until then stays.
     public func copy(

@@ -43,7 +43,9 @@ public final class File: Sendable {
 
     /// Reads from what is local, without waiting for the network.
     ///
-    /// - Parameter offset: in bytes, not negative.
+    /// - Parameters:
+    ///   - buffer: as many bytes are wanted as it holds.
+    ///   - offset: in bytes, not negative.
     /// - Returns: the number of bytes read, 0 at the end; fewer than wanted at a part's end. `nil` when the part at
     ///   `offset` has to be fetched first: call `read`.
     public func readCached(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws -> Int? {
@@ -57,7 +59,9 @@ public final class File: Sendable {
     /// Reads from `offset`, fetching what is missing.
     ///
     /// Chunked files are read ahead when they are read in order.
-    /// - Parameter offset: in bytes, not negative.
+    /// - Parameters:
+    ///   - buffer: as many bytes are wanted as it holds. It must stay valid until the call returns.
+    ///   - offset: in bytes, not negative.
     /// - Returns: the number of bytes read; fewer than the buffer holds only at the end of the file.
     /// - Throws: `CVMFSError`; `CancellationError`.
     public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) async throws -> Int {

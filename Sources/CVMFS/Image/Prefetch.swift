@@ -22,7 +22,9 @@ extension Image {
     /// Fetches the content of files ahead of need, several at a time, while whatever is demanded overtakes it.
     ///
     /// Does not throw: what cannot be fetched is in the report. Ends early when the task is cancelled.
-    /// - Parameter progress: called after each file with the number done.
+    /// - Parameters:
+    ///   - profile: what to fetch, first things first.
+    ///   - progress: called after each file with the number done.
     @discardableResult
     public func prefetch(
         _ profile: AccessProfile, progress: @Sendable (Int) -> Void = { _ in }

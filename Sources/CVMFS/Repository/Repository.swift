@@ -48,6 +48,7 @@ public final class Repository: Sendable {
     ///   - trust: whom to believe about it.
     ///   - cache: where objects are kept; one store can serve many repositories.
     ///   - transport: proxy, time limits.
+    ///   - options: clock, logs, variables of symlinks, bounds.
     /// - Throws: `CVMFSError`, with `.untrusted`, `.unreachable`, `.noKeys`, `.invalidArgument`, `.corrupt`, `.storage`.
     public static func open(
         _ name: String, from servers: [String], trusting trust: RepositoryTrust, cache: any ObjectStore,

@@ -26,7 +26,9 @@ public struct SignedLetter: Sendable, Hashable {
 
     /// Takes a letter apart and compares its hash.
     ///
-    /// - Parameter bytes: the whole file.
+    /// - Parameters:
+    ///   - bytes: the whole file.
+    ///   - kind: what it is to be; the bytes do not say.
     /// - Throws: `SigningError` when there are too many bytes, when a part is missing, and when the hash is not that of
     ///   the text.
     public init(parsing bytes: [UInt8], as kind: Kind) throws(SigningError) {

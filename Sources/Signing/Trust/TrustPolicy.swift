@@ -10,6 +10,7 @@ public protocol TrustPolicy: Sendable {
     /// Accepts a certificate, or throws.
     ///
     /// - Parameters:
+    ///   - certificate: its key has signed the manifest.
     ///   - repository: the name (fqrn) of the repository that is wanted.
     ///   - whitelist: the file `.cvmfswhitelist` as it came, not verified; `nil` when it was not fetched.
     ///   - time: what the time is.

@@ -27,7 +27,13 @@ public struct Whitelist: Sendable, Hashable {
     public let needsCAChain: Bool
     public let entries: [Entry]
 
-    /// - Parameter expires: cut down to the full hour, since minutes and seconds do not count.
+    /// - Parameters:
+    ///   - issued: when it is written.
+    ///   - expires: cut down to the full hour, since minutes and seconds do not count.
+    ///   - name: the repository's (fqrn).
+    ///   - entries: the certificates that may sign.
+    ///   - needsPKCS7: whether it is to be signed by PKCS#7 instead of a master key.
+    ///   - needsCAChain: whether certificates must chain to a certificate authority too.
     public init(
         issued: UnixTime, expires: UnixTime, name: String, entries: [Entry], needsPKCS7: Bool = false,
         needsCAChain: Bool = false

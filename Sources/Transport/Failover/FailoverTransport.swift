@@ -41,7 +41,9 @@ public final class FailoverTransport: ObjectTransport {
 
     /// Puts transports in order, one for each server.
     ///
-    /// - Parameter transports: the preferred one first; between 1 and `TransportLimits.servers`.
+    /// - Parameters:
+    ///   - transports: the preferred one first; between 1 and `TransportLimits.servers`.
+    ///   - policy: how hard a download is tried.
     /// - Throws: `TransportError` with code `invalidConfiguration`, when there are none or too many.
     public convenience init(
         _ transports: [any ObjectTransport], policy: RetryPolicy = RetryPolicy()
@@ -68,6 +70,9 @@ public final class FailoverTransport: ObjectTransport {
     /// - Parameters:
     ///   - urls: as `--server` takes them, the preferred one first (see `ServerURL`).
     ///   - repository: the name that replaces `@fqrn@`.
+    ///   - options: how each server of HTTP is spoken to.
+    ///   - policy: how hard a download is tried.
+    ///   - eventLoop: the thread and the connections that the transports share.
     /// - Throws: `TransportError` with code `invalidConfiguration`, when a URL is none of a server.
     public convenience init(
         servers urls: [String], repository: String? = nil, options: HTTPOptions = HTTPOptions(),
