@@ -32,6 +32,13 @@ final class CountingStore: ObjectStore {
 }
 
 let conformance = ObjectStoreConformance { CountingStore(MemoryStore(limit: .mebibytes(64))) }
-let failures = await conformance.failures()
-for failure in failures { print(failure) }
-print("\(ObjectStoreConformance.checks.count) checks, \(failures.count) failed")
+var kept = 0
+for requirement in ObjectStoreConformance.Requirement.allCases {
+    do {
+        try await conformance.check(requirement)
+        kept += 1
+    } catch {
+        print(error)
+    }
+}
+print("\(kept) of \(ObjectStoreConformance.Requirement.allCases.count) requirements are met")
