@@ -6,7 +6,7 @@
 # - Each ```text block is an excerpt of a file in Examples/Expected.
 # - Each ```console block is a session: what the commands after `$ ` print, standard error included, and `[N]` for an
 #   exit code other than 0. `...` stands for anything within a line, and alone on one for any lines.
-# - Docs/Limits.md names every limit of the sources.
+# - Docs/Limits.md has every limit of the sources' `…Limits`, with its value.
 # - A link to another file leads to one.
 use strict;
 use warnings;
@@ -134,10 +134,37 @@ for my $document (@documents) {
     check($fence eq '', "$document:$number", 'a code block without an end');
 }
 
-my $limits = slurp('Docs/Limits.md');
+# Values as the sources write them: 64 << 10, 16_384, other / 2, 1024...16384.
+sub value_of {
+    my ($expression, $known) = @_;
+    $expression =~ s/(?<=\d)_(?=\d)//g;
+    $expression =~ s/\b([a-z]\w*)\b/$known->{$1} \/\/ 'x'/ge;
+    return join ' to ', map { value_of($_, $known) } split /\.\.\./, $expression if $expression =~ /\.\.\./;
+    return $expression =~ /^[\d <\/*]+$/ ? eval $expression : $expression;
+}
+
+# And as a document writes them: 64 KiB, 16 384, 1024 to 16384.
+sub value_in_words {
+    my ($words) = @_;
+    my %units = (KiB => 1 << 10, MiB => 1 << 20, GiB => 1 << 30, TiB => 1 << 40, PiB => 1 << 50);
+    return $words =~ /^([\d ]+?) ?([KMGTP]iB)$/ ? ($1 =~ s/ //gr) * $units{$2} : $words =~ s/(?<=\d) (?=\d)//gr;
+}
+
+my (%limits, $table);
+for (split /\n/, slurp('Docs/Limits.md')) {
+    $table = $1 if /^## .*`(\w*Limits)`/;
+    $table = undef if /^## / && !/`\w*Limits`/;
+    next unless defined $table && /^\| (`\w+`(?:, `\w+`)*) \| ([^|]*?) \|/;
+    my ($names, $value) = ($1, $2);
+    $limits{$table}{$_} = value_in_words($value) for $names =~ /\w+/g;
+}
 for my $source (split /\n/, `find Sources -name '*Limits.swift'`) {
-    for my $name (slurp($source) =~ /\bstatic let (\w+)/g) {
-        check(scalar($limits =~ /`$name`/), $source, "Docs/Limits.md does not name $name");
+    my ($name, %known) = basename($source, '.swift');
+    my $text = slurp($source);
+    while ($text =~ /\bstatic let (\w+)(?:: \w+)? = ([^\n]+)/g) {
+        $known{$1} = value_of($2, \%known);
+        my $shown = $limits{$name}{$1} // 'not at all';
+        check($shown eq $known{$1}, $source, "$1 is $known{$1}, and Docs/Limits.md has it as $shown");
     }
 }
 
