@@ -90,7 +90,7 @@ sub matches {
         if ($_ eq '...') { $pattern .= '(?:.*\n)*'; next }
         $pattern .= join('.*', map { quotemeta } split /\.\.\./, $_, -1) . '\n';
     }
-    return $output =~ /^$pattern$/;
+    return $output =~ /^$pattern$/ ? 1 : 0;
 }
 
 for my $document (@documents) {
@@ -124,7 +124,7 @@ for my $document (@documents) {
                 for (@steps) {
                     my ($command, @expected) = @$_;
                     my $output = output_of($command, $session);
-                    check(matches($output, @expected), $where, "\$ $command\nprints:\n$output");
+                    check(scalar(matches($output, @expected)), $where, "\$ $command\nprints:\n$output");
                 }
             }
         } else {
