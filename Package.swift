@@ -138,7 +138,8 @@ let package = Package(
     ]
 )
 
-// Scripts/docs renders the documentation; whoever uses the package need not resolve the plug-in.
-if Context.environment["CVMFS_DOCS"] != nil {
+// Scripts/docs and the Swift Package Index render the documentation; whoever uses the package need not resolve the
+// plug-in for it. (The index adds it by itself only where a manifest does not name it.)
+if ["CVMFS_DOCS", "SPI_GENERATE_DOCS"].contains(where: { Context.environment[$0] != nil }) {
     package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
 }
