@@ -16,8 +16,6 @@ let package = Package(
     dependencies: [
         .package(name: "swift-cvmfs", path: ".."),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
-        // Without its default trait it needs no jemalloc.
-        .package(url: "https://github.com/ordo-one/benchmark", exact: "1.38.1", traits: []),
     ],
     targets: [
         // What a C programmer writes by hand for one job, without our library: the peer beside which we are measured.

@@ -13,7 +13,7 @@ import Signing
 @main
 struct BenchmarkRepositories {
     /// Changes whenever the repositories do.
-    private static let version = "1"
+    private static let version = "2"
     /// A whitelist is good for 30 days.
     private static let secondsOfUse: Int64 = 20 * 86400
 
@@ -48,7 +48,8 @@ struct BenchmarkRepositories {
         let keys = try RepositoryKeys(bits: 2048)
         try writeFile(keys.masterKeyPEM, to: "\(folder)/master.pub")
         let maker = { (name: String) in
-            try RepositoryMaker(name: "\(name).bench.example.org", at: "\(folder)/\(name).bench.example.org", keys: keys)
+            try RepositoryMaker(
+                name: "\(name).bench.example.org", at: "\(folder)/\(name).bench.example.org", keys: keys)
         }
         var files = try maker("files")
         try HostFiles.add(to: &files)

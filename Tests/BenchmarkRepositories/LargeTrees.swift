@@ -5,32 +5,53 @@ import RepositoryMaker
 
 /// Trees whose size is the point.
 enum LargeTrees {
-    private static let chunkBytes = 8 << 20
-    private static let chunks = 128
+    /// As content-defined cutting makes them: from 4 to 16 MiB. Source: format 3.1.
+    private static let chunkMebibytes = [8, 4, 16, 4]
+    private static let fileMebibytes = 1024
 
-    /// Adds `/large`: 1 GiB in chunks of 8 MiB, that deflates to little.
+    /// Adds `/large`: 1 GiB in chunks, of which every ninth does not deflate at all and all others to little.
     static func addChunkedFile(to maker: inout RepositoryMaker) throws {
-        var made: [MadeChunk] = []
-        var content = [UInt8](repeating: 0, count: chunkBytes)
+        var chunks: [MadeChunk] = []
+        var offset = 0
         var state: UInt64 = 0x9E37_79B9_7F4A_7C15
-        for number in 0..<chunks {
-            // Lines of pseudo-random digits, each of them many times over.
-            var position = 0
-            while position < chunkBytes {
-                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-                let line = Array("\(number) \(state >> 40) of a large file\n".utf8)
-                for _ in 0..<64 {
-                    for byte in line where position < chunkBytes {
-                        content[position] = byte
-                        position += 1
+        while offset < fileMebibytes << 20 {
+            let size = chunkMebibytes[chunks.count % chunkMebibytes.count] << 20
+            let content = content(size, isRandom: chunks.count % 9 == 8, &state)
+            let object = try maker.folder.store(content, kind: .chunk)
+            chunks.append(MadeChunk(offset: Int64(offset), size: Int64(size), object: object))
+            offset += size
+        }
+        maker.chunked("/large", chunks)
+        print("  a file of \(offset >> 20) MiB in \(chunks.count) chunks")
+    }
+
+    /// Random numbers, or lines with some in them, each line many times over.
+    private static func content(_ count: Int, isRandom: Bool, _ state: inout UInt64) -> [UInt8] {
+        var next = state
+        defer { state = next }
+        func random() -> UInt64 {
+            next = next &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return next >> 33 | next << 31
+        }
+        return [UInt8](unsafeUninitializedCapacity: count) { buffer, written in
+            while written < count {
+                let piece = isRandom ? [] : Array("line \(random()) of a large file\n".utf8)
+                for _ in 0..<64 where written < count {
+                    if isRandom {
+                        let number = random()
+                        for shift in stride(from: 0 as UInt64, to: 64, by: 8) where written < count {
+                            buffer.initializeElement(at: written, to: UInt8(truncatingIfNeeded: number >> shift))
+                            written += 1
+                        }
+                    } else {
+                        for byte in piece where written < count {
+                            buffer.initializeElement(at: written, to: byte)
+                            written += 1
+                        }
                     }
                 }
             }
-            let object = try maker.folder.store(content, kind: .chunk)
-            made.append(MadeChunk(offset: Int64(number * chunkBytes), size: Int64(chunkBytes), object: object))
         }
-        maker.chunked("/large", made)
-        print("  a file of \(chunks * chunkBytes >> 20) MiB in \(chunks) chunks")
     }
 
     /// Publishes `/c000` and so on, each a nested catalog of directories with 100 files each.

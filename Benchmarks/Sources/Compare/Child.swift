@@ -10,7 +10,8 @@ struct Child {
     /// - Parameter discardsOutput: sends it to /dev/null.
     static func run(_ program: String, _ arguments: [String], discardsOutput: Bool = false) throws -> Child {
         var ends: [Int32] = [0, 0]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw BenchmarkError("no pipe: errno \(errno)") }
+        guard pipe(&ends) == 0 else { throw BenchmarkError("no pipe: errno \(errno)") }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }

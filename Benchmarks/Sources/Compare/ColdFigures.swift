@@ -100,7 +100,7 @@ struct ColdJob {
 
     /// In this process, which has done nothing yet.
     func run(_ setting: BenchmarkSetting) async throws -> Sample {
-        if cores == 1 { Self.bindToFirstCore() }
+        if cores == 1, peer_bind_to_core(0) != 0 { throw BenchmarkError("this process cannot be bound to a core") }
         let scratch = try ScratchFolder()
         let store = try DiskStore(at: FilePath(scratch.path).appending("cache"), limit: .gibibytes(4))
         let snapshot = try await setting.open("files", cache: store).snapshot()
@@ -145,11 +145,5 @@ struct ColdJob {
             }
             try await group.waitForAll()
         }
-    }
-
-    private static func bindToFirstCore() {
-        var cores = cpu_set_t()
-        withUnsafeMutableBytes(of: &cores) { $0[0] = 1 }
-        sched_setaffinity(0, MemoryLayout<cpu_set_t>.size, &cores)
     }
 }

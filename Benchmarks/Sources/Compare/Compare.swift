@@ -21,17 +21,20 @@ struct Compare {
         var figures: [Figure] = []
         for argument in arguments {
             print("Measuring: \(argument)")
-            figures +=
-                switch argument {
-                case "lookup": try await LookupFigures(setting: setting).measured()
-                case "read": try await ReadFigures(setting: setting).measured()
-                case "cold": try ColdFigures().measured()
-                case "memory": try MemoryFigures(setting: setting).measured()
-                case "open": try await OpenFigures(setting: setting).measured()
-                default: throw BenchmarkError("there is no benchmark \(argument)")
-                }
+            figures += try await measured(argument, setting)
         }
         print("\n" + Figure.table(figures))
         if !figures.allSatisfy(\.isMet) { exit(1) }
+    }
+
+    private static func measured(_ what: String, _ setting: BenchmarkSetting) async throws -> [Figure] {
+        switch what {
+        case "lookup": try await LookupFigures(setting: setting).measured()
+        case "read": try await ReadFigures(setting: setting).measured()
+        case "cold": try ColdFigures().measured()
+        case "memory": try MemoryFigures(setting: setting).measured()
+        case "open": try await OpenFigures(setting: setting).measured()
+        default: throw BenchmarkError("there is no benchmark \(what)")
+        }
     }
 }

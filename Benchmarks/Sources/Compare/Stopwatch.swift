@@ -1,20 +1,13 @@
-import Glibc
+import CPeer
 
 /// Time, and the processor's time of this process, since it was made.
 struct Stopwatch {
     private let start = ContinuousClock.now
-    private let cpuAtStart = Self.cpu
+    private let cpuAtStart = peer_cpu_seconds()
 
     var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }
     /// User and system time of all threads.
-    var cpuSeconds: Double { Self.cpu - cpuAtStart }
-
-    private static var cpu: Double {
-        var usage = rusage()
-        getrusage(RUSAGE_SELF, &usage)
-        let seconds = { (time: timeval) in Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
-        return seconds(usage.ru_utime) + seconds(usage.ru_stime)
-    }
+    var cpuSeconds: Double { peer_cpu_seconds() - cpuAtStart }
 }
 
 func seconds(of body: () throws -> Void) rethrows -> Double {

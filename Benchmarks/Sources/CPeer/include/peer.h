@@ -41,4 +41,9 @@ void peer_catalog_close(peer_catalog *catalog);
 // pread of `length` bytes at each offset: the sum of bytes read.
 int64_t peer_read_all(int file, void *buffer, size_t length, const int64_t *offsets, size_t count);
 
+// Keeps this process, and the threads that it starts from now on, on one core.
+int peer_bind_to_core(int core);
+// User and system time of this process so far.
+double peer_cpu_seconds(void);
+
 #endif
