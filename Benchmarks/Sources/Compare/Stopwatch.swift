@@ -10,10 +10,12 @@ struct Stopwatch {
     var cpuSeconds: Double { peer_cpu_seconds() - cpuAtStart }
 }
 
+/// The processor's time that a job takes on this thread, which another program's work does not change as it does the
+/// time of day.
 func seconds(of body: () throws -> Void) rethrows -> Double {
-    let watch = Stopwatch()
+    let start = peer_thread_cpu_seconds()
     try body()
-    return watch.seconds
+    return peer_thread_cpu_seconds() - start
 }
 
 func median(_ values: [Double]) -> Double {

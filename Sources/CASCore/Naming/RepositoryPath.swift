@@ -99,3 +99,8 @@ extension RepositoryPath: ExpressibleByStringLiteral, CustomStringConvertible, C
     /// By bytes, which is not the order of a walk: `/a.b` sorts before `/a/b`.
     public static func < (left: Self, right: Self) -> Bool { left.bytes.lexicographicallyPrecedes(right.bytes) }
 }
+
+extension RepositoryPath {
+    /// All bytes at once: an array feeds them one by one, which costs more than all else in a lookup.
+    public func hash(into hasher: inout Hasher) { bytes.withUnsafeBytes { hasher.combine(bytes: $0) } }
+}

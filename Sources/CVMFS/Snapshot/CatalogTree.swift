@@ -61,7 +61,7 @@ final class CatalogTree: Sendable {
     let root: Mounted
     private let fetcher: ObjectFetcher
     private let capacity: Int
-    private let nested = Mutex<[RepositoryPath: Mounted]>([:])
+    private let nested = Mutex(MountedCatalogs())
     private let clock = Atomic<UInt64>(0)
 
     /// - Parameter capacity: nested catalogs loaded at once, at most.
@@ -73,8 +73,8 @@ final class CatalogTree: Sendable {
 
     /// Looks a path up in the catalogs that are loaded. Reads a local file, and blocks no longer than that.
     func lookUp(_ path: RepositoryPath) throws(CatalogError) -> Answer {
-        // A mountpoint is looked up in the catalog above it, as the reference does: hence its parent.
-        var mounted = deepest(above: path.parent ?? .root)
+        // A mountpoint is looked up in the catalog above it, as the reference does.
+        var mounted = nearest(to: path, excludingPath: true)
         while true {
             if let entry = try mounted.catalog.entry(at: path) { return .found(entry) }
             guard let nested = try mounted.catalog.nestedCatalog(containing: path), nested.path != path else {
@@ -89,7 +89,7 @@ final class CatalogTree: Sendable {
 
     /// The catalog that holds a directory's children, or the one to load on the way to it.
     func holder(ofChildrenIn path: RepositoryPath) throws(CatalogError) -> Holder {
-        let mounted = deepest(above: path)
+        let mounted = nearest(to: path, excludingPath: false)
         guard let nested = try mounted.catalog.nestedCatalog(containing: path), nested.path != mounted.path else {
             return .loaded(mounted)
         }
@@ -142,20 +142,11 @@ final class CatalogTree: Sendable {
     /// How many nested catalogs are loaded.
     var loadedCount: Int { nested.withLock { $0.count } }
 
-    private func deepest(above path: RepositoryPath) -> Mounted {
-        let now = clock.wrappingAdd(1, ordering: .relaxed).newValue
-        return nested.withLock { nested in
-            guard !nested.isEmpty else { return root }
-            var candidate: RepositoryPath? = path
-            while let path = candidate, !path.isRoot {
-                if let mounted = nested[path] {
-                    mounted.lastUse.store(now, ordering: .relaxed)
-                    return mounted
-                }
-                candidate = path.parent
-            }
-            return root
-        }
+    private func nearest(to path: RepositoryPath, excludingPath: Bool) -> Mounted {
+        let mounted = nested.withLock { $0.nearest(to: path, excludingPath: excludingPath) }
+        guard let mounted else { return root }
+        mounted.lastUse.store(clock.wrappingAdd(1, ordering: .relaxed).newValue, ordering: .relaxed)
+        return mounted
     }
 
     private func loaded(_ path: RepositoryPath) -> Mounted? { nested.withLock { $0[path] } }
@@ -166,12 +157,12 @@ final class CatalogTree: Sendable {
             if let other = nested[mounted.path] { return other }
             if nested.count >= capacity {
                 // The older half goes at once, so that the sort is paid for by many insertions.
-                let byUse = nested.values.sorted {
+                let byUse = nested.all.sorted {
                     $0.lastUse.load(ordering: .relaxed) < $1.lastUse.load(ordering: .relaxed)
                 }
-                for victim in byUse.prefix(max(1, capacity / 2)) { nested[victim.path] = nil }
+                for victim in byUse.prefix(max(1, capacity / 2)) { nested.remove(victim.path) }
             }
-            nested[mounted.path] = mounted
+            nested.insert(mounted)
             return mounted
         }
     }

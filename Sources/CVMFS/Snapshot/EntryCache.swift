@@ -3,61 +3,107 @@ internal import Synchronization
 
 /// Remembers what lookups found, absence too, up to a bound.
 ///
-/// Two generations a shard: when the young one is full it becomes the old one, and what is used again returns to the
-/// young. That is nearly LRU, at the price of one or two hash look-ups and no list to keep.
+/// A table of sets with a few places each, as processors' caches have it: a path has its place in one set, whose least
+/// recently used answer goes. So nothing ever grows, moves or is swept, and a lookup costs one hash of the path.
 final class EntryCache: Sendable {
     enum Answer {
         case entry(Entry)
         case absent
     }
 
-    private struct Shard {
-        var young: [RepositoryPath: Answer] = [:]
-        var old: [RepositoryPath: Answer] = [:]
+    /// An answer in one piece of memory, so that under the lock only a reference changes hands.
+    private final class Node: Sendable {
+        let path: RepositoryPath
+        let answer: Answer
+
+        init(path: RepositoryPath, answer: Answer) {
+            self.path = path
+            self.answer = answer
+        }
     }
 
-    // Sixteen locks keep as many threads apart as a client has workers.
-    private static let shardCount = 16
-    private let shards: [ShardBox]
-    private let shardCapacity: Int
+    private struct Place {
+        var hash = 0
+        var lastUse: UInt32 = 0
+        var node: Node?
+    }
+
+    private struct Shard {
+        /// Empty until the first answer comes.
+        var places: [Place] = []
+        var clock: UInt32 = 0
+    }
 
     private final class ShardBox: Sendable {
         let shard = Mutex(Shard())
     }
 
-    /// - Parameter capacity: entries kept at most.
+    // Sixteen locks keep as many threads apart as a client has workers.
+    private static let shardCount = 16
+    // With eight places a set, a table that is full of what is wanted loses hardly any of it to chance.
+    private static let placesInSet = 8
+    private let shards: [ShardBox]
+    private let setsInShard: Int
+
+    /// - Parameter capacity: entries kept at most, rounded up to whole sets.
     init(capacity: Int) {
         shards = (0..<Self.shardCount).map { _ in ShardBox() }
-        shardCapacity = max(1, capacity / Self.shardCount / 2)
+        setsInShard = max(1, capacity / (Self.shardCount * Self.placesInSet))
     }
 
     subscript(path: RepositoryPath) -> Answer? {
         get {
-            shard(of: path).shard.withLock { shard in
-                if let answer = shard.young[path] { return answer }
-                guard let answer = shard.old.removeValue(forKey: path) else { return nil }
-                insert(answer, for: path, into: &shard)
-                return answer
+            let hash = path.hashValue
+            let node = shards[hash & (Self.shardCount - 1)].shard.withLock { shard -> Node? in
+                guard !shard.places.isEmpty else { return nil }
+                for index in places(of: hash)
+                where shard.places[index].hash == hash && shard.places[index].node?.path == path {
+                    shard.clock &+= 1
+                    shard.places[index].lastUse = shard.clock
+                    return shard.places[index].node
+                }
+                return nil
             }
+            return node?.answer
         }
         set {
             guard let newValue else { return }
-            shard(of: path).shard.withLock { insert(newValue, for: path, into: &$0) }
+            let hash = path.hashValue
+            let node = Node(path: path, answer: newValue)
+            // What goes is released outside the lock.
+            let old = shards[hash & (Self.shardCount - 1)].shard.withLock { shard -> Node? in
+                if shard.places.isEmpty {
+                    shard.places = Array(repeating: Place(), count: setsInShard * Self.placesInSet)
+                }
+                shard.clock &+= 1
+                let index = Self.place(for: path, hash, among: places(of: hash), in: shard)
+                let old = shard.places[index].node
+                shard.places[index] = Place(hash: hash, lastUse: shard.clock, node: node)
+                return old
+            }
+            _ = old
         }
     }
 
-    private func insert(_ answer: Answer, for path: RepositoryPath, into shard: inout Shard) {
-        if shard.young.count >= shardCapacity {
-            shard.old = shard.young
-            shard.young = [:]
-        }
-        shard.young[path] = answer
+    private func places(of hash: Int) -> Range<Int> {
+        let set = Int((UInt(bitPattern: hash) / UInt(Self.shardCount)) % UInt(setsInShard))
+        return set * Self.placesInSet..<(set + 1) * Self.placesInSet
     }
 
-    private func shard(of path: RepositoryPath) -> ShardBox {
-        // Names differ mostly at their ends; a few bytes there spread well enough over sixteen shards.
-        var mixed: UInt8 = UInt8(truncatingIfNeeded: path.bytes.count)
-        for byte in path.bytes.suffix(4) { mixed = mixed &* 31 &+ byte }
-        return shards[Int(mixed % UInt8(Self.shardCount))]
+    /// The place that the path has already, else an empty one, else that of the least recently used.
+    private static func place(for path: RepositoryPath, _ hash: Int, among range: Range<Int>, in shard: Shard) -> Int {
+        var best = range.lowerBound
+        var bestAge: UInt32 = 0
+        for index in range {
+            guard let node = shard.places[index].node else { return index }
+            if shard.places[index].hash == hash, node.path == path { return index }
+            // Right also when the clock has run over.
+            let age = shard.clock &- shard.places[index].lastUse
+            if age > bestAge {
+                best = index
+                bestAge = age
+            }
+        }
+        return best
     }
 }

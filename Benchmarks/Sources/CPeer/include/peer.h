@@ -45,5 +45,7 @@ int64_t peer_read_all(int file, void *buffer, size_t length, const int64_t *offs
 int peer_bind_to_core(int core);
 // User and system time of this process so far.
 double peer_cpu_seconds(void);
+// Of this thread.
+double peer_thread_cpu_seconds(void);
 
 #endif

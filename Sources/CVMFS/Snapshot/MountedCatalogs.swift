@@ -1,0 +1,58 @@
+internal import CASCore
+
+/// The nested catalogs that are loaded, by the paths where they are mounted.
+///
+/// Finds the one nearest above a path in one pass over its bytes, without making the paths in between.
+struct MountedCatalogs {
+    // Several under one hash are a collision, by chance or somebody's work.
+    private var byHash: [UInt64: [CatalogTree.Mounted]] = [:]
+    private(set) var count = 0
+
+    var all: [CatalogTree.Mounted] { byHash.values.flatMap { $0 } }
+
+    subscript(path: RepositoryPath) -> CatalogTree.Mounted? {
+        byHash[Self.hash(path.bytes)]?.first { $0.path == path }
+    }
+
+    mutating func insert(_ mounted: CatalogTree.Mounted) {
+        remove(mounted.path)
+        byHash[Self.hash(mounted.path.bytes), default: []].append(mounted)
+        count += 1
+    }
+
+    mutating func remove(_ path: RepositoryPath) {
+        let hash = Self.hash(path.bytes)
+        guard var mounted = byHash[hash], let index = mounted.firstIndex(where: { $0.path == path }) else { return }
+        mounted.remove(at: index)
+        byHash[hash] = mounted.isEmpty ? nil : mounted
+        count -= 1
+    }
+
+    /// The one that is mounted at a path or nearest above it.
+    /// - Parameter excludingPath: leaves out one that is mounted at the path itself.
+    func nearest(to path: RepositoryPath, excludingPath: Bool) -> CatalogTree.Mounted? {
+        guard count > 0 else { return nil }
+        let bytes = path.bytes
+        var found: CatalogTree.Mounted?
+        var hash = Self.seed
+        for index in bytes.indices {
+            if bytes[index] == UInt8(ascii: "/"), index > 0, let mounted = mounted(hash, bytes[..<index]) {
+                found = mounted
+            }
+            hash = Self.extend(hash, bytes[index])
+        }
+        if !excludingPath, let mounted = mounted(hash, bytes[...]) { found = mounted }
+        return found
+    }
+
+    private func mounted(_ hash: UInt64, _ path: ArraySlice<UInt8>) -> CatalogTree.Mounted? {
+        byHash[hash]?.first { $0.path.bytes.elementsEqual(path) }
+    }
+
+    // FNV-1a.
+    private static let seed: UInt64 = 0xCBF2_9CE4_8422_2325
+
+    private static func extend(_ hash: UInt64, _ byte: UInt8) -> UInt64 { (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+
+    private static func hash(_ bytes: [UInt8]) -> UInt64 { bytes.reduce(seed) { extend($0, $1) } }
+}
