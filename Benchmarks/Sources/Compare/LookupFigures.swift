@@ -14,7 +14,7 @@ struct LookupFigures {
     func measured() async throws -> [Figure] {
         let scratch = try ScratchFolder()
         let store = try DiskStore(at: FilePath(scratch.path), limit: .gibibytes(1))
-        var figures = [try await hot(store)]
+        var figures = ProfileJob.wanted == nil ? [try await hot(store)] : []
         figures += try await missing(store)
         return figures
     }
@@ -51,7 +51,8 @@ struct LookupFigures {
         // Fewer than there are paths, which come in the same order again and again: none is still there.
         options.cachedEntries = 512
         let snapshot = try await setting.open("million", cache: store, options: options).snapshot()
-        let paths = try await files(of: snapshot, Self.entries).shuffled()
+        // Made anew, so that they lie in memory in the order of their use, as the keys of the bare query do.
+        let paths = try await files(of: snapshot, Self.entries).shuffled().map { RepositoryPath(bytes: Array($0.bytes)) }
         guard let nested = try await snapshot.nestedCatalog(at: snapshot.entry(at: "/c000")),
             let object = try store.cached(nested.object)
         else { throw BenchmarkError("the catalog is not cached") }
@@ -62,6 +63,15 @@ struct LookupFigures {
             }
             defer { peer_catalog_close(peer) }
             let query = PeerQuery(peer, paths)
+            if let job = ProfileJob.wanted {
+                try job.run(
+                    calls: paths.count,
+                    [
+                        "snapshot": { for path in paths { _ = try snapshot.cachedEntry(at: path) } },
+                        "catalog": { for path in paths { _ = try catalog.entry(at: path) } },
+                        "query": { _ = try query.duration() },
+                    ])
+            }
             let whole = try compared(rounds: 31) {
                 try seconds {
                     for path in paths {

@@ -80,8 +80,13 @@ public struct RepositoryPath: Sendable, Hashable {
 
     /// Whether this path is `ancestor`, or lies below it.
     public func isInside(_ ancestor: RepositoryPath) -> Bool {
-        bytes.starts(with: ancestor.bytes)
-            && (bytes.count == ancestor.bytes.count || bytes[ancestor.bytes.count] == UInt8(ascii: "/"))
+        let length = ancestor.bytes.count
+        guard bytes.count == length || bytes.count > length && bytes[length] == UInt8(ascii: "/") else { return false }
+        return bytes.withUnsafeBufferPointer { bytes in
+            ancestor.bytes.withUnsafeBufferPointer { ancestor in
+                (0..<length).allSatisfy { bytes[$0] == ancestor[$0] }
+            }
+        }
     }
 
     /// What follows `ancestor`, as a path of its own; `nil` when this path is not inside it.

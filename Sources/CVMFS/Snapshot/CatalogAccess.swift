@@ -3,8 +3,9 @@ internal import Catalog
 
 /// How a snapshot's parts reach its catalogs: on the pool, with the path in every error.
 extension Snapshot {
-    func remember(_ entry: Entry) -> Entry {
-        entries[entry.path] = .entry(entry)
+    func remember(_ attributes: CatalogEntry, at key: EntryCache.Key) -> Entry {
+        let entry = Entry(path: key.path, attributes: attributes)
+        entries[key] = .entry(entry)
         return entry
     }
 

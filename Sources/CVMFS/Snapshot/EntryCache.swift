@@ -22,6 +22,17 @@ final class EntryCache: Sendable {
         }
     }
 
+    /// A path and its hash, which costs as much as all else in a lookup, so that it is made once.
+    struct Key {
+        let path: RepositoryPath
+        fileprivate let hash: Int
+
+        init(_ path: RepositoryPath) {
+            self.path = path
+            hash = path.hashValue
+        }
+    }
+
     private struct Place {
         var hash = 0
         var lastUse: UInt32 = 0
@@ -51,13 +62,12 @@ final class EntryCache: Sendable {
         setsInShard = max(1, capacity / (Self.shardCount * Self.placesInSet))
     }
 
-    subscript(path: RepositoryPath) -> Answer? {
+    subscript(key: Key) -> Answer? {
         get {
-            let hash = path.hashValue
-            let node = shards[hash & (Self.shardCount - 1)].shard.withLock { shard -> Node? in
+            let node = shards[key.hash & (Self.shardCount - 1)].shard.withLock { shard -> Node? in
                 guard !shard.places.isEmpty else { return nil }
-                for index in places(of: hash)
-                where shard.places[index].hash == hash && shard.places[index].node?.path == path {
+                for index in places(of: key.hash)
+                where shard.places[index].hash == key.hash && shard.places[index].node?.path == key.path {
                     shard.clock &+= 1
                     shard.places[index].lastUse = shard.clock
                     return shard.places[index].node
@@ -68,17 +78,16 @@ final class EntryCache: Sendable {
         }
         set {
             guard let newValue else { return }
-            let hash = path.hashValue
-            let node = Node(path: path, answer: newValue)
+            let node = Node(path: key.path, answer: newValue)
             // What goes is released outside the lock.
-            let old = shards[hash & (Self.shardCount - 1)].shard.withLock { shard -> Node? in
+            let old = shards[key.hash & (Self.shardCount - 1)].shard.withLock { shard -> Node? in
                 if shard.places.isEmpty {
                     shard.places = Array(repeating: Place(), count: setsInShard * Self.placesInSet)
                 }
                 shard.clock &+= 1
-                let index = Self.place(for: path, hash, among: places(of: hash), in: shard)
+                let index = Self.place(for: key, among: places(of: key.hash), in: shard.places, at: shard.clock)
                 let old = shard.places[index].node
-                shard.places[index] = Place(hash: hash, lastUse: shard.clock, node: node)
+                shard.places[index] = Place(hash: key.hash, lastUse: shard.clock, node: node)
                 return old
             }
             _ = old
@@ -91,14 +100,14 @@ final class EntryCache: Sendable {
     }
 
     /// The place that the path has already, else an empty one, else that of the least recently used.
-    private static func place(for path: RepositoryPath, _ hash: Int, among range: Range<Int>, in shard: Shard) -> Int {
+    private static func place(for key: Key, among range: Range<Int>, in places: [Place], at clock: UInt32) -> Int {
         var best = range.lowerBound
         var bestAge: UInt32 = 0
         for index in range {
-            guard let node = shard.places[index].node else { return index }
-            if shard.places[index].hash == hash, node.path == path { return index }
+            guard let node = places[index].node else { return index }
+            if places[index].hash == key.hash, node.path == key.path { return index }
             // Right also when the clock has run over.
-            let age = shard.clock &- shard.places[index].lastUse
+            let age = clock &- places[index].lastUse
             if age > bestAge {
                 best = index
                 bestAge = age

@@ -7,6 +7,8 @@ struct MountedCatalogs {
     // Several under one hash are a collision, by chance or somebody's work.
     private var byHash: [UInt64: [CatalogTree.Mounted]] = [:]
     private(set) var count = 0
+    /// Bit `n & 63` for every length `n` of a path that is or was here: most prefixes need not be looked for.
+    private var lengths: UInt64 = 0
 
     var all: [CatalogTree.Mounted] { byHash.values.flatMap { $0 } }
 
@@ -18,6 +20,7 @@ struct MountedCatalogs {
         remove(mounted.path)
         byHash[Self.hash(mounted.path.bytes), default: []].append(mounted)
         count += 1
+        lengths |= Self.bit(of: mounted.path.bytes.count)
     }
 
     mutating func remove(_ path: RepositoryPath) {
@@ -32,22 +35,26 @@ struct MountedCatalogs {
     /// - Parameter excludingPath: leaves out one that is mounted at the path itself.
     func nearest(to path: RepositoryPath, excludingPath: Bool) -> CatalogTree.Mounted? {
         guard count > 0 else { return nil }
-        let bytes = path.bytes
-        var found: CatalogTree.Mounted?
-        var hash = Self.seed
-        for index in bytes.indices {
-            if bytes[index] == UInt8(ascii: "/"), index > 0, let mounted = mounted(hash, bytes[..<index]) {
-                found = mounted
+        return path.bytes.withUnsafeBufferPointer { bytes in
+            var found: CatalogTree.Mounted?
+            var hash = Self.seed
+            for (index, byte) in bytes.enumerated() {
+                if byte == UInt8(ascii: "/"), index > 0, let mounted = mounted(hash, bytes[..<index]) {
+                    found = mounted
+                }
+                hash = Self.extend(hash, byte)
             }
-            hash = Self.extend(hash, bytes[index])
+            if !excludingPath, let mounted = mounted(hash, bytes[...]) { found = mounted }
+            return found
         }
-        if !excludingPath, let mounted = mounted(hash, bytes[...]) { found = mounted }
-        return found
     }
 
-    private func mounted(_ hash: UInt64, _ path: ArraySlice<UInt8>) -> CatalogTree.Mounted? {
-        byHash[hash]?.first { $0.path.bytes.elementsEqual(path) }
+    private func mounted(_ hash: UInt64, _ path: Slice<UnsafeBufferPointer<UInt8>>) -> CatalogTree.Mounted? {
+        guard lengths & Self.bit(of: path.count) != 0 else { return nil }
+        return byHash[hash]?.first { $0.path.bytes.elementsEqual(path) }
     }
+
+    private static func bit(of length: Int) -> UInt64 { 1 << UInt64(length & 63) }
 
     // FNV-1a.
     private static let seed: UInt64 = 0xCBF2_9CE4_8422_2325

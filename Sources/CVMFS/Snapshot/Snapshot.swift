@@ -57,16 +57,17 @@ public final class Snapshot: Sendable {
 
     /// The entry at a path, if the catalogs loaded so far can tell. Blocks for a local disk at most.
     public func cachedEntry(at path: RepositoryPath) throws -> LocalLookup {
-        if let answer = entries[path] {
+        let key = EntryCache.Key(path)
+        if let answer = entries[key] {
             return switch answer {
             case .entry(let entry): .entry(entry)
             case .absent: .absent
             }
         }
         switch try reading("\(path)", { () throws(CatalogError) in try tree.lookUp(path) }) {
-        case .found(let attributes): return .entry(remember(Entry(path: path, attributes: attributes)))
+        case .found(let attributes): return .entry(remember(attributes, at: key))
         case .absent:
-            entries[path] = .absent
+            entries[key] = .absent
             return .absent
         case .needs: return .unknown
         }
@@ -74,7 +75,8 @@ public final class Snapshot: Sendable {
 
     /// The entry at a path, or `nil` when there is none.
     public func entryIfPresent(at path: RepositoryPath) async throws -> Entry? {
-        if let answer = entries[path] {
+        let key = EntryCache.Key(path)
+        if let answer = entries[key] {
             return switch answer {
             case .entry(let entry): entry
             case .absent: nil
@@ -86,9 +88,9 @@ public final class Snapshot: Sendable {
                 try reading("\(path)") { () throws(CatalogError) in try tree.lookUp(path) }
             }
             switch answer {
-            case .found(let attributes): return remember(Entry(path: path, attributes: attributes))
+            case .found(let attributes): return remember(attributes, at: key)
             case .absent:
-                entries[path] = .absent
+                entries[key] = .absent
                 return nil
             case .needs(let nested): _ = try await tree.load(nested)
             }
