@@ -133,7 +133,7 @@ let package = Package(
                 "RepositoryMaker",
             ], swiftSettings: settings),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["CVMFS", "LocalServers", "FixtureTrees"],
+            name: "IntegrationTests", dependencies: ["CASCore", "CVMFSTool", "LocalServers", "FixtureTrees"],
             swiftSettings: settings),
     ]
 )
