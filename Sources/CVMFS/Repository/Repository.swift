@@ -16,8 +16,11 @@ public final class Repository: Sendable {
         var established: TrustEstablishment.State?
         var newest: Snapshot?
         var checked: ContinuousClock.Instant
-        // All who want the newest snapshot while it is being looked for wait for the one search.
-        var refresh: Task<Snapshot, any Error>?
+    }
+
+    /// The one thing that several callers at a time may want of a repository.
+    private enum Search: Hashable, Sendable {
+        case newest
     }
 
     /// The repository's name (fqrn).
@@ -27,6 +30,7 @@ public final class Repository: Sendable {
     // Absent when the caller named a root hash and trusts nothing else.
     private let establishment: TrustEstablishment?
     private let state: Mutex<State>
+    private let searches = SingleFlight<Search, Snapshot>()
 
     private init(
         name: String, fetcher: ObjectFetcher, options: RepositoryOptions, establishment: TrustEstablishment?
@@ -109,28 +113,13 @@ public final class Repository: Sendable {
     /// `offlineReason` says why.
     @discardableResult
     public func refresh() async throws -> Snapshot {
-        let task = try state.withLock { state in
-            if let refresh = state.refresh { return refresh }
-            guard let establishment else {
-                throw CVMFSError(
-                    .invalidArgument,
-                    "\(name) was opened by a root hash alone: ask for .root(hash), or give master keys")
-            }
-            let known = state.established
-            let refresh = Task { [weak self] in
-                do {
-                    let new = try await establishment.newest(known: known)
-                    guard let self else { throw CancellationError() }
-                    return adopt(new)
-                } catch {
-                    self?.state.withLock { $0.refresh = nil }
-                    throw error
-                }
-            }
-            state.refresh = refresh
-            return refresh
+        guard let establishment else {
+            throw CVMFSError(
+                .invalidArgument, "\(name) was opened by a root hash alone: ask for .root(hash), or give master keys")
         }
-        return try await task.value
+        return try await searches.value(of: .newest, priority: .demand) { [self] in
+            adopt(try await establishment.newest(known: state.withLock { $0.established }))
+        }
     }
 
     /// Why the newest state may not be the newest: what went wrong when the servers were last asked.
@@ -172,7 +161,6 @@ public final class Repository: Sendable {
 
     private func adopt(_ new: TrustEstablishment.State) -> Snapshot {
         state.withLock { state in
-            state.refresh = nil
             state.checked = .now
             state.established = new
             if let newest = state.newest, newest.rootHash == new.root.hash { return newest }

@@ -24,10 +24,12 @@ public struct Walk: AsyncSequence, Sendable {
         private var isStarted = false
         // The directory that was handed out last: its children come next, unless it is skipped.
         private var toEnter: RepositoryPath?
+        private let ahead: CatalogsAhead
 
         init(snapshot: Snapshot, start: RepositoryPath) {
             self.snapshot = snapshot
             self.start = start
+            ahead = CatalogsAhead(snapshot)
         }
 
         /// Leaves out what is in the directory that `next` has just given.
@@ -45,7 +47,9 @@ public struct Walk: AsyncSequence, Sendable {
             }
             while let last = levels.indices.last {
                 if let entry = levels[last].page.popFirst() { return handOut(entry) }
-                levels[last].page = try await levels[last].cursor.nextPage()[...]
+                let page = try await levels[last].cursor.nextPage()
+                ahead.fetch(for: page)
+                levels[last].page = page[...]
                 if levels[last].page.isEmpty { levels.removeLast() }
             }
             return nil

@@ -5,15 +5,17 @@ internal import Synchronization
 /// The effort is a task of its own on `BlockingPool.shared`, since it must outlive any one of those who wait for it. A
 /// waiter that is cancelled returns at once; when all are, the task is cancelled. Demand that joins a prefetch makes it
 /// demand: the task's priority is raised, and if the pool has not come to it yet, a second one overtakes it.
-final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
+package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     private typealias Table = FlightTable<Key, CheckedContinuation<Value, any Error>, Task<Void, Never>>
 
     private let table = Mutex(Table())
     private let lastWaiter = Atomic<UInt64>(0)
 
+    package init() {}
+
     /// The value of `body`, or of another's that is under way for the same key.
     /// - Throws: what the `body` that ran throws, or `CancellationError`.
-    func value(
+    package func value(
         of key: Key, priority: FetchPriority, _ body: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
         let number = lastWaiter.add(1, ordering: .relaxed).newValue
