@@ -62,7 +62,7 @@ public final class AlienCache: ObjectStore {
     /// What is there; otherwise `readOnly` is thrown and the source not asked.
     public func object(
         _ id: ObjectID, size: ContentSize, priority: FetchPriority,
-        from source: @escaping @Sendable (any ByteSink) async throws -> Void
+        from source: @escaping @concurrent @Sendable (any ByteSink) async throws -> Void
     ) async throws -> any StoredObject {
         guard let object = try cached(id) else { throw CASError.storesNothing(id, "alien cache \(path)") }
         try size.check(object.size, of: id)

@@ -25,7 +25,7 @@ public protocol ObjectStore: Sendable {
     /// - Throws: `CASError`, what `source` throws, or `CancellationError`.
     func object(
         _ id: ObjectID, size: ContentSize, priority: FetchPriority,
-        from source: @escaping @Sendable (any ByteSink) async throws -> Void
+        from source: @escaping @concurrent @Sendable (any ByteSink) async throws -> Void
     ) async throws -> any StoredObject
 
     /// Whether the store has the object, at the price of a look-up that neither opens it nor counts as a use.
@@ -50,7 +50,7 @@ extension ObjectStore {
     /// The object with demand priority.
     public func object(
         _ id: ObjectID, size: ContentSize = .atMost(Limits.unknownObjectBytes), priority: FetchPriority = .demand,
-        _ source: @escaping @Sendable (any ByteSink) async throws -> Void
+        _ source: @escaping @concurrent @Sendable (any ByteSink) async throws -> Void
     ) async throws -> any StoredObject {
         try await object(id, size: size, priority: priority, from: source)
     }

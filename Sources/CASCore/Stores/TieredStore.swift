@@ -26,7 +26,7 @@ public final class TieredStore: ObjectStore {
 
     public func object(
         _ id: ObjectID, size: ContentSize, priority: FetchPriority,
-        from source: @escaping @Sendable (any ByteSink) async throws -> Void
+        from source: @escaping @concurrent @Sendable (any ByteSink) async throws -> Void
     ) async throws -> any StoredObject {
         // A prepared cache may hold something of the wrong size under that name; the home can do better.
         let found = try? find(id) { object in (try? size.check(object.size, of: id)) != nil }

@@ -67,7 +67,7 @@ private final class CredulousStore: ObjectStore {
 
     func object(
         _ id: ObjectID, size: ContentSize, priority: FetchPriority,
-        from source: @escaping @Sendable (any ByteSink) async throws -> Void
+        from source: @escaping @concurrent @Sendable (any ByteSink) async throws -> Void
     ) async throws -> any StoredObject {
         if let object = memory.cached(id) { return object }
         let sink = MemorySink(limit: 1 << 30)

@@ -20,7 +20,7 @@ final class CountingStore: ObjectStore {
 
     func object(
         _ id: ObjectID, size: ContentSize, priority: FetchPriority,
-        from source: nonisolated(nonsending) @escaping @Sendable (any ByteSink) async throws -> Void
+        from source: @escaping @Sendable (any ByteSink) async throws -> Void
     ) async throws -> any StoredObject {
         try await store.object(id, size: size, priority: priority, from: source)
     }

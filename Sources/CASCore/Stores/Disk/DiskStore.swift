@@ -83,7 +83,7 @@ public final class DiskStore: ObjectStore {
 
     public func object(
         _ id: ObjectID, size: ContentSize, priority: FetchPriority,
-        from source: @escaping @Sendable (any ByteSink) async throws -> Void
+        from source: @escaping @concurrent @Sendable (any ByteSink) async throws -> Void
     ) async throws -> any StoredObject {
         if case .found(let object) = try files.lookUp(id, checkingUpTo: Self.inlineCheckBytes) {
             files.counters.hits.add(1, ordering: .relaxed)

@@ -33,7 +33,7 @@ public final class MemoryStore: ObjectStore, AdoptingStore {
 
     public func object(
         _ id: ObjectID, size: ContentSize, priority: FetchPriority,
-        from source: @escaping @Sendable (any ByteSink) async throws -> Void
+        from source: @escaping @concurrent @Sendable (any ByteSink) async throws -> Void
     ) async throws -> any StoredObject {
         if let object = cached(id) {
             try size.check(object.size, of: id)
