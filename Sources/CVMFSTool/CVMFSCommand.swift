@@ -2,7 +2,6 @@ import ArgumentParser
 import CVMFS
 
 /// The command line `cvmfs`: one subcommand a file in `Commands`, all of them thin over the library.
-@main
 struct CVMFSCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cvmfs",
@@ -15,4 +14,10 @@ struct CVMFSCommand: AsyncParsableCommand {
         subcommands: [
             List.self, Stat.self, Cat.self, Find.self, Get.self, Info.self, Tags.self, Verify.self,
         ])
+}
+
+/// Where the program begins: the parser gets the arguments with all their bytes.
+@main
+enum Program {
+    static func main() async { await CVMFSCommand.main(RawArgument.all) }
 }

@@ -70,7 +70,8 @@ struct RepositoryTests {
             MadeRepository.name, from: [made.server], trusting: .rootHash(root), cache: made.store())
         let snapshot = try await repository.snapshot(.root(root))
         #expect(try await snapshot.file("/etc/motd").readAll() == Array("hello\n".utf8))
-        #expect(await failure { _ = try await repository.snapshot() }.code == .invalidArgument)
+        #expect(try await repository.snapshot().rootHash == root)
+        #expect(await failure { _ = try await repository.tags() }.code == .invalidArgument)
     }
 
     @Test("a pinned certificate needs neither master key nor whitelist")

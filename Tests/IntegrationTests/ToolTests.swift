@@ -161,10 +161,10 @@ struct ToolTests {
     func errors() throws {
         try ending {
             for (arguments, needle) in [
-                (["ls", fixture.name], "--server"), (["cat", url, "/nowhere"], "/nowhere does not exist"),
+                (["cat", url, "/nowhere"], "/nowhere does not exist"),
                 (["cat", url, "/d0"], "is a directory"), (["ls", url, "/f34.so/x"], "not a directory"),
                 (["ls", "http://127.0.0.1:9/cvmfs/x.org", "/"], "127.0.0.1:9"),
-                (["ls", url, "/", "--tag", "none"], "none"), (["ls", "ftp://x/y.org", "/"], "http://"),
+                (["ls", url, "/", "--tag", "none"], "none"),
             ] {
                 let run = try Tool.run(arguments + tool.arguments)
                 #expect(run.status == 1, "\(arguments)")
@@ -175,7 +175,8 @@ struct ToolTests {
             #expect(keyless.status == 1 && keyless.errors.contains("--key"))
             for arguments in [
                 ["ls"], ["nonsense"], ["ls", url, "--root-hash", "abc"], ["ls", url, "--cache-limit", "much"],
-                ["ls", url, "--tag", "a", "--date", "2026-01-01"],
+                ["ls", url, "--tag", "a", "--date", "2026-01-01"], ["ls", fixture.name], ["ls", "ftp://x/y.org", "/"],
+                ["ls", url, "--proxy", "a|b"], ["tags", url, "--tag", "a"],
             ] {
                 #expect(try Tool.run(arguments).status == 64, "\(arguments)")
             }
@@ -196,6 +197,26 @@ struct ToolTests {
             #expect(old.status == 0 && !old.lines.contains("/images"))
             let completions = try Tool.run(["--generate-completion-script", "bash"])
             #expect(completions.status == 0 && completions.text.contains("verify"))
+        }
+    }
+
+    @Test("a name that is not UTF-8 can be given as it is")
+    func bytes() throws {
+        try ending {
+            let path = try #require(
+                try fixture.entries().first { String(validating: $0.path.bytes, as: UTF8.self) == nil })
+            // The test's own arguments are text, so a shell makes the bytes.
+            let escaped = path.path.bytes.map { "\\" + String($0, radix: 8) }.joined()
+            let shell = Process()
+            shell.executableURL = URL(filePath: "/bin/sh")
+            let command = "exec \"$0\" cat \"$1\" \"$(printf '\(escaped)')\" --key \"$2\" --cache \"$3\""
+            shell.arguments = ["-c", command, Tool.program.path, url, fixture.keyFile.path, cache]
+            let pipe = Pipe()
+            shell.standardOutput = pipe
+            try shell.run()
+            let content = try pipe.fileHandleForReading.readToEnd() ?? Data()
+            shell.waitUntilExit()
+            #expect(shell.terminationStatus == 0 && Int64(content.count) == path.size)
         }
     }
 

@@ -17,4 +17,9 @@ extension ContentHash {
         hasher.update(bytes)
         self = hasher.finalize()
     }
+
+    /// The hash of some bytes.
+    public init(hashing bytes: [UInt8], with algorithm: HashAlgorithm) {
+        self.init(hashing: bytes.span.bytes, with: algorithm)
+    }
 }

@@ -18,6 +18,11 @@ extension ObjectID {
         try decoder.finish()
         return output.bytes
     }
+
+    /// The same for an array.
+    public func unpack(_ stored: [UInt8], size: ContentSize) throws(CASError) -> [UInt8] {
+        try unpack(stored.span.bytes, size: size)
+    }
 }
 
 /// Content in an array.

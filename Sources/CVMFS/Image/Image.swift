@@ -54,11 +54,14 @@ public struct Image: Sendable {
         }
     }
 
+    /// A file that symlinks may lead to, ready to be read; nothing of its content is fetched yet.
+    public func file(_ path: ImagePath) async throws -> File { try await snapshot.file(entry(at: path)) }
+
     /// Opens a file through symlinks: fetched now and verified, and pinned in the cache while the result is held.
     ///
     /// A chunked file is opened lazily: its chunks are fetched as they are read.
     public func open(_ path: ImagePath) async throws -> File {
-        let file = try await snapshot.file(entry(at: path))
+        let file = try await file(path)
         if !file.entry.isChunked { try await file.load() }
         return file
     }

@@ -3,9 +3,6 @@ public import SystemPackage
 
 /// Finds master public keys on the disk.
 public enum MasterKeyFiles {
-    /// A file of keys: a few PEM blocks.
-    private static let maximumBytes = 256 << 10
-
     /// Reads files, and the `*.pub` files of folders.
     static func keys(in paths: [FilePath]) throws -> [MasterKey] {
         var keys: [MasterKey] = []
@@ -40,7 +37,9 @@ public enum MasterKeyFiles {
     }
 
     private static func read(_ path: FilePath) throws -> [MasterKey] {
-        guard let text = try LocalFile.read(path, limit: maximumBytes) else { throw Errno.noSuchFileOrDirectory }
+        guard let text = try LocalFile.read(path, limit: TrustLimits.keyBytes) else {
+            throw Errno.noSuchFileOrDirectory
+        }
         do {
             return try MasterKey.all(inPEM: text)
         } catch {

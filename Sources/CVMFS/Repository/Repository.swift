@@ -77,7 +77,11 @@ public final class Repository: Sendable {
             store: cache, transport: transport, external: options.externalTransport, logger: options.logger)
         let policy: any TrustPolicy
         switch trust.kind {
-        case .root: return Repository(name: name, fetcher: fetcher, options: options, establishment: nil)
+        case .root(let hash):
+            let repository = Repository(name: name, fetcher: fetcher, options: options, establishment: nil)
+            let snapshot = try await repository.snapshot(root: hash, size: 0, tag: nil)
+            repository.state.withLock { $0.newest = snapshot }
+            return repository
         case .keys(let keys): policy = WhitelistPolicy(masterKeys: keys)
         case .keyFiles(let paths):
             policy = WhitelistPolicy(
@@ -114,8 +118,9 @@ public final class Repository: Sendable {
     @discardableResult
     public func refresh() async throws -> Snapshot {
         guard let establishment else {
-            throw CVMFSError(
-                .invalidArgument, "\(name) was opened by a root hash alone: ask for .root(hash), or give master keys")
+            // Opened by a root hash alone: that is its newest state, and no server is asked for another.
+            guard let snapshot = state.withLock({ $0.newest }) else { throw CancellationError() }
+            return snapshot
         }
         return try await searches.value(of: .newest, priority: .demand) { [self] in
             adopt(try await establishment.newest(known: state.withLock { $0.established }))

@@ -27,6 +27,11 @@ public struct RepositoryTrust: Sendable {
     /// A policy of `Signing`, such as a pinned certificate or a blacklist.
     public static func policy(_ policy: any TrustPolicy) -> RepositoryTrust { RepositoryTrust(kind: .policy(policy)) }
 
-    /// Nobody, but for one root catalog that is named by its hash.
+    /// The one certificate that has this fingerprint, whatever a whitelist says: neither key nor whitelist is needed.
+    public static func certificate(_ fingerprint: Fingerprint) -> RepositoryTrust {
+        policy(PinnedCertificatePolicy(fingerprint))
+    }
+
+    /// Nobody, but for one root catalog that is named by its hash; that is then the repository's newest state.
     public static func rootHash(_ hash: ContentHash) -> RepositoryTrust { RepositoryTrust(kind: .root(hash)) }
 }

@@ -16,7 +16,7 @@ struct Cat: AsyncParsableCommand {
             let image = try await session.snapshot.image()
             var output = StandardOutput()
             for path in paths {
-                let file = try await session.snapshot.file(image.entry(at: ImagePath(path)))
+                let file = try await session.snapshot.file(image.entry(at: RawArgument.imagePath(path)))
                 for try await piece in file.contents() { try output.write(piece) }
             }
             try output.flush()

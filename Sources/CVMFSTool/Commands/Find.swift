@@ -17,14 +17,15 @@ struct Find: AsyncParsableCommand {
 
     func run() async throws {
         try await repository.withSnapshot { session in
-            let start = try await session.snapshot.image().entry(at: ImagePath(path), followsSymlink: false)
+            let start = try await session.snapshot.image().entry(at: RawArgument.imagePath(path), followsSymlink: false)
             var output = StandardOutput()
             let json = EntryJSON(snapshot: session.snapshot)
             for try await entry in session.snapshot.walk(start.path) {
                 if repository.json {
                     try output.line(try await json.value(of: entry))
                 } else {
-                    try output.write(entry.path.isRoot ? [UInt8(ascii: "/")] : entry.path.bytes)
+                    let path = entry.path.isRoot ? [UInt8(ascii: "/")] : entry.path.bytes
+                    try output.write(endsWithNUL ? path : TerminalText.name(path))
                     try output.write([endsWithNUL ? 0 : UInt8(ascii: "\n")])
                 }
             }

@@ -22,7 +22,7 @@ struct Get: AsyncParsableCommand {
     func run() async throws {
         try await repository.withSnapshot { session in
             let snapshot = session.snapshot
-            let start = try await snapshot.image().entry(at: ImagePath(path), followsSymlink: false)
+            let start = try await snapshot.image().entry(at: RawArgument.imagePath(path), followsSymlink: false)
             let folder: String
             if let target {
                 folder = target
@@ -32,7 +32,7 @@ struct Get: AsyncParsableCommand {
                 folder = "."
             }
             let total = start.path.isRoot ? try (snapshot.statistics.own + snapshot.statistics.subtree).fileBytes : nil
-            let report = try await snapshot.copy(start.path, to: FilePath(folder)) { report in
+            let report = try await snapshot.copy(start.path, to: RawArgument.filePath(folder)) { report in
                 let fraction = total.map { $0 > 0 ? Double(report.bytes) / Double($0) : 1 }
                 Progress.show("\(report.entries) entries, \(ByteText.of(report.bytes))", fraction: fraction)
             }
@@ -41,7 +41,9 @@ struct Get: AsyncParsableCommand {
             if repository.json {
                 try output.line(Self.json(report))
             } else {
-                for omission in report.omissions { Progress.say("\(omission.path): \(omission.reason)") }
+                for omission in report.omissions {
+                    Progress.say(TerminalText.escaped("\(omission.path): \(omission.reason)"))
+                }
                 try output.line(
                     "\(report.entries) entries in \(folder) (\(report.alreadyPresent) were there), \(ByteText.of(report.bytes)) written; \(session.summary)"
                 )

@@ -10,10 +10,13 @@ struct Info: AsyncParsableCommand {
 
     @OptionGroup var repository: RepositoryOptionGroup
 
-    func run() async throws {
+    func validate() throws {
         guard repository.rootHash == nil else {
             throw ValidationError("A root hash leads to no manifest: leave --root-hash out.")
         }
+    }
+
+    func run() async throws {
         try await repository.withSnapshot { session in
             guard let trusted = session.repository.trusted else { return }
             let metainfo = try await session.repository.metainfo()
@@ -79,11 +82,16 @@ struct Info: AsyncParsableCommand {
             "Certificate:  \(trusted.certificate.subject), \(trusted.approval.fingerprint)",
         ]
         if let whitelist = trusted.whitelist {
-            lines.append("Whitelist:    expires \(whitelist.expires), \(whitelist.fingerprints.count) certificates")
+            lines.append(
+                "Whitelist:    expires \(whitelist.expires), \(counted(whitelist.fingerprints.count, "certificate"))")
         }
         lines.append("History:      \(manifest.history?.description ?? "none")")
         lines.append("Collected:    \(manifest.isGarbageCollectable ? "yes, old revisions may go" : "no")")
-        if let metainfo { lines.append("About:        \(String(decoding: metainfo, as: UTF8.self))") }
+        if let metainfo {
+            let text = String(decoding: metainfo, as: UTF8.self).split(whereSeparator: \.isNewline).joined(
+                separator: " ")
+            lines.append("About:        \(TerminalText.escaped(text))")
+        }
         lines.append("Server:       \(session.repository.answeringServer ?? "none answered; from the cache")")
         return lines.joined(separator: "\n")
     }

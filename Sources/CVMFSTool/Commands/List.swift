@@ -18,7 +18,7 @@ struct List: AsyncParsableCommand {
     func run() async throws {
         try await repository.withSnapshot { session in
             let snapshot = session.snapshot
-            let start = try await snapshot.image().entry(at: ImagePath(path))
+            let start = try await snapshot.image().entry(at: RawArgument.imagePath(path))
             var output = StandardOutput()
             var values: [JSONValue] = []
             let text = EntryText(snapshot: snapshot)
@@ -26,7 +26,8 @@ struct List: AsyncParsableCommand {
                 if repository.json {
                     values.append(try await EntryJSON(snapshot: snapshot).value(of: entry))
                 } else {
-                    try output.line(bytes: long ? text.longLine(entry, name: name) : name)
+                    try output.line(
+                        bytes: long ? text.longLine(entry, name: TerminalText.name(name)) : TerminalText.name(name))
                 }
             }
             if start.kind == .directory {

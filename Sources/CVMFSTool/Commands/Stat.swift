@@ -13,7 +13,7 @@ struct Stat: AsyncParsableCommand {
 
     func run() async throws {
         try await repository.withSnapshot { session in
-            let entry = try await session.snapshot.image().entry(at: ImagePath(path), followsSymlink: false)
+            let entry = try await session.snapshot.image().entry(at: RawArgument.imagePath(path), followsSymlink: false)
             var output = StandardOutput()
             if repository.json {
                 try output.line(try await EntryJSON(snapshot: session.snapshot).value(of: entry))

@@ -7,10 +7,13 @@ struct Tags: AsyncParsableCommand {
 
     @OptionGroup var repository: RepositoryOptionGroup
 
-    func run() async throws {
-        guard repository.rootHash == nil else {
-            throw ValidationError("A root hash leads to no history: leave --root-hash out.")
+    func validate() throws {
+        guard repository.tag == nil, repository.date == nil, repository.rootHash == nil else {
+            throw ValidationError("All tags are listed: leave --tag, --date and --root-hash out.")
         }
+    }
+
+    func run() async throws {
         let opened = try await repository.open()
         repository.warnWhenOffline(opened)
         let tags = try await opened.tags()
@@ -29,10 +32,11 @@ struct Tags: AsyncParsableCommand {
         } else {
             for tag in tags {
                 try output.line(
-                    "\(tag.name)\trevision \(tag.revision)\t\(UnixTime(tag.timestamp))\t\(tag.rootHash)\t\(tag.description)"
+                    "\(TerminalText.escaped(tag.name))\trevision \(tag.revision)\t\(UnixTime(tag.timestamp))\t\(tag.rootHash)\t\(TerminalText.escaped(tag.description))"
                 )
             }
         }
         try output.flush()
+        if repository.summary { Progress.say(Session.summary(of: opened)) }
     }
 }

@@ -17,6 +17,13 @@ struct Verify: AsyncParsableCommand {
     @Flag(help: "Check what the cache holds instead, without the network, and drop what is damaged.")
     var cacheOnly = false
 
+    func validate() throws {
+        guard repository.tag == nil, repository.date == nil, repository.rootHash == nil else {
+            throw ValidationError(
+                "The newest revision and all tags are checked: leave --tag, --date and --root-hash out.")
+        }
+    }
+
     func run() async throws {
         cacheOnly ? try await verifyCache() : try await verifyRepository()
     }
@@ -38,7 +45,8 @@ struct Verify: AsyncParsableCommand {
         } else {
             for defect in report.defects {
                 try output.line(
-                    "\(defect.kind.rawValue)\t\(defect.path)\t\(defect.object?.description ?? "-")\t\(defect.detail)")
+                    "\(defect.kind.rawValue)\t\(TerminalText.escaped(defect.path.description))\t\(defect.object?.description ?? "-")\t\(TerminalText.escaped(defect.detail))"
+                )
             }
             try output.line(
                 "\(report.isSound ? "sound" : "\(report.defects.count) defects"): \(report.catalogs) catalogs, \(report.entries) entries, \(report.objects) objects, \(ByteText.of(report.bytes))"

@@ -2,6 +2,7 @@ import ArgumentParser
 import CASCore
 import CVMFS
 import SystemPackage
+import Transport
 
 /// The options that all reading commands share.
 struct RepositoryOptionGroup: ParsableArguments {
@@ -64,6 +65,12 @@ struct RepositoryOptionGroup: ParsableArguments {
             throw ValidationError(
                 "\"\(rootHash)\" is no hash: 40 hexadecimal digits, and -rmd160 or -shake128 where it is not SHA-1.")
         }
+        // What makes no sense is wrong usage, whatever a server would say.
+        do {
+            let (fqrn, servers) = try address()
+            for url in servers + externalServer { _ = try ServerURL(url, repository: fqrn) }
+            _ = try Proxy(proxy)
+        } catch let error as TransportError { throw ValidationError(error.message) }
         if let date, Timestamp(date) == nil {
             throw ValidationError("\"\(date)\" is no time: write it as 2026-11-24T10:00:00Z, or 2026-11-24.")
         }

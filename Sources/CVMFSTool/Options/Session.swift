@@ -1,3 +1,4 @@
+import ArgumentParser
 import CASCore
 import CVMFS
 import Logging
@@ -21,7 +22,8 @@ struct Session {
 
     static func summary(of repository: Repository) -> String {
         let totals = repository.totals
-        return "fetched \(totals.objects) objects, \(ByteText.of(totals.bytes)) in \(totals.requests) requests"
+        return "fetched \(counted(totals.objects, "object")), \(ByteText.of(totals.bytes)) in "
+            + "\(counted(totals.requests, "request"))"
             + " (\(totals.hits) were cached)"
     }
 }
@@ -73,25 +75,24 @@ extension RepositoryOptionGroup {
     }
 
     /// The fqrn, and the servers' URLs: of NAME itself when it is one.
-    private func address() throws -> (fqrn: String, servers: [String]) {
+    func address() throws -> (fqrn: String, servers: [String]) {
         guard name.contains("://") else {
             guard !server.isEmpty else {
-                throw CVMFSError(
-                    .invalidArgument,
-                    "where is \(name)? Give --server http://HOST/cvmfs/@fqrn@, or the repository's URL in place of its name"
+                throw ValidationError(
+                    "Where is \(name)? Give --server http://HOST/cvmfs/@fqrn@, or the repository's URL in place of its name."
                 )
             }
             return (name, server)
         }
         let url = String(name.reversed().drop { $0 == "/" }.reversed())
         guard let fqrn = url.split(separator: "/").last.map(String.init) else {
-            throw CVMFSError(.invalidArgument, "\(name) has no repository's name at its end")
+            throw ValidationError("\(name) has no repository's name at its end.")
         }
         return (fqrn, [url] + server)
     }
 
     private func trust(of fqrn: String) throws -> RepositoryTrust {
-        if !key.isEmpty { return .masterKeys(in: key.map { FilePath($0) }) }
+        if !key.isEmpty { return .masterKeys(in: key.map(RawArgument.filePath)) }
         let standard = MasterKeyFiles.standardPaths(for: fqrn)
         guard !standard.isEmpty else {
             throw CVMFSError(
@@ -102,7 +103,7 @@ extension RepositoryOptionGroup {
     }
 
     private func cacheFolder() throws -> FilePath {
-        if let cache { return FilePath(cache) }
+        if let cache { return RawArgument.filePath(cache) }
         if let base = Self.environment("XDG_CACHE_HOME"), base.hasPrefix("/") {
             return FilePath(base).appending("cvmfs")
         }

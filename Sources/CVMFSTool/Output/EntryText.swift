@@ -15,7 +15,7 @@ struct EntryText {
             Self.right(String(entry.gid), 5), Self.right(size, 10), Timestamp(entry.mtime).text,
         ]
         var line = Array(columns.joined(separator: " ").utf8) + [UInt8(ascii: " ")] + name
-        if entry.kind == .symlink { line += Array(" -> ".utf8) + snapshot.target(of: entry) }
+        if entry.kind == .symlink { line += Array(" -> ".utf8) + TerminalText.name(snapshot.target(of: entry)) }
         return line
     }
 
