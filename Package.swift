@@ -123,7 +123,7 @@ let package = Package(
         .testTarget(
             name: "CatalogTests",
             dependencies: [
-                "Catalog", "CASCore", "CSQLite", "CatalogFixtures", "FixtureTrees",
+                "Catalog", "CASCore", "CatalogFixtures", "FixtureTrees",
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         .testTarget(

@@ -17,8 +17,6 @@ public struct DatabaseMakerError: Error, CustomStringConvertible {
 }
 
 /// Makes an SQLite file, statement by statement.
-///
-/// `@unchecked Sendable` it is not: one test makes its files on one thread.
 public final class DatabaseMaker {
     private let handle: OpaquePointer
     private var statements: [String: OpaquePointer] = [:]
@@ -57,15 +55,17 @@ public final class DatabaseMaker {
             case .null: sqlite3_bind_null(statement, position)
             case .integer(let number): sqlite3_bind_int64(statement, position, number)
             case .real(let number): sqlite3_bind_double(statement, position, number)
+            // An empty array may have no address, which would bind NULL.
+            case .text(let bytes) where bytes.isEmpty: sqlite3_bind_text(statement, position, "", 0, nil)
+            case .blob(let bytes) where bytes.isEmpty: sqlite3_bind_zeroblob(statement, position, 0)
             case .text(let bytes):
-                bytes.withUnsafeBytes {
+                _ = bytes.withUnsafeBytes {
                     let start = $0.baseAddress?.assumingMemoryBound(to: CChar.self)
-                    _ = sqlite3_bind_text(statement, position, start ?? empty, Int32($0.count), copying)
+                    return sqlite3_bind_text(statement, position, start, Int32($0.count), copying)
                 }
             case .blob(let bytes):
-                bytes.withUnsafeBytes {
-                    _ = sqlite3_bind_blob(
-                        statement, position, $0.baseAddress ?? UnsafeRawPointer(empty), Int32($0.count), copying)
+                _ = bytes.withUnsafeBytes {
+                    sqlite3_bind_blob(statement, position, $0.baseAddress, Int32($0.count), copying)
                 }
             }
         }
@@ -88,7 +88,4 @@ public final class DatabaseMaker {
 
     /// SQLITE_TRANSIENT, a macro that Swift does not see: SQLite copies the bytes.
     private var copying: sqlite3_destructor_type { unsafeBitCast(-1, to: sqlite3_destructor_type.self) }
-
-    /// What an empty array points to instead of nothing, which would bind NULL.
-    private let empty: UnsafePointer<CChar> = UnsafePointer(UnsafeMutablePointer<CChar>.allocate(capacity: 1))
 }

@@ -128,6 +128,25 @@ final class Connection: @unchecked Sendable {
         }
     }
 
+    /// The first row that a query gives for a text, if its first column has just these bytes: a column may compare
+    /// otherwise than by bytes.
+    func row<Row>(
+        of statement: Statement, forText text: [UInt8], _ decode: (Statement) throws(CatalogError) -> Row
+    ) throws(CatalogError) -> Row? {
+        // The statement borrows the text until it is reset.
+        let found: Result<Row?, CatalogError> = text.withUnsafeBytes { bytes in
+            statement.bind(text: bytes, at: 1)
+            defer { statement.reset() }
+            do throws(CatalogError) {
+                guard try step(statement), statement.text(0) == text else { return .success(nil) }
+                return .success(try decode(statement))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try found.get()
+    }
+
     /// Goes to the next row; false when there is none.
     func step(_ statement: Statement) throws(CatalogError) -> Bool {
         let result = sqlite3_step(statement.handle)

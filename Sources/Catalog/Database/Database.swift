@@ -9,6 +9,7 @@ final class Database: Sendable {
     /// The checked tables by their lower-case names, with the statements that made them.
     let tables: [String: String]
     private let connections: ConnectionPool
+    private let sharesBudget: Bool
     /// Steps that a query over a whole table may take: for a row that is as short as a row can be.
     private let stepsOfScan: Int64
 
@@ -32,10 +33,11 @@ final class Database: Sendable {
             let cache = PageCache(bytes: options.cacheBytes, part: 4)
             return try Connection(to: source, label: label, cache: cache, statements: statements)
         }
-        PageCacheBudget.join()
+        sharesBudget = options.cacheBytes == nil
+        if sharesBudget { PageCacheBudget.join() }
     }
 
-    deinit { PageCacheBudget.leave() }
+    deinit { if sharesBudget { PageCacheBudget.leave() } }
 
     /// Runs a query by key, or one that reads a page of rows, on a connection of its own.
     @inline(__always)

@@ -25,7 +25,6 @@ struct EntryPage<Row: Sendable>: Sendable {
             defer { statement.reset() }
             bind(statement, position, Int64(CatalogLimits.pageRows))
             var page = EntryPage(position: position)
-            page.rows.reserveCapacity(CatalogLimits.pageRows)
             for _ in 0..<CatalogLimits.pageRows {
                 guard try connection.step(statement) else {
                     page.isLast = true

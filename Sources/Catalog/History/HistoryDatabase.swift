@@ -40,21 +40,9 @@ public final class HistoryDatabase: Sendable {
 
     /// The tag of a name; `nil` when there is none.
     public func tag(named name: String) throws(CatalogError) -> Tag? {
-        let bytes = Array(name.utf8)
-        return try database.query { connection throws(CatalogError) in
+        try database.query { connection throws(CatalogError) in
             let statement = try connection.statement(0, "SELECT \(columns) FROM tags WHERE name = ?1")
-            // The statement borrows the name until it is reset.
-            let found: Result<Tag?, CatalogError> = bytes.withUnsafeBytes {
-                statement.bind(text: $0, at: 1)
-                defer { statement.reset() }
-                do throws(CatalogError) {
-                    guard try connection.step(statement), statement.text(0) == bytes else { return .success(nil) }
-                    return .success(try decode(statement))
-                } catch {
-                    return .failure(error)
-                }
-            }
-            return try found.get()
+            return try connection.row(of: statement, forText: Array(name.utf8), decode)
         }
     }
 

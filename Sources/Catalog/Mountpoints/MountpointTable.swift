@@ -15,19 +15,9 @@ struct MountpointTable {
     private func find(_ stored: [UInt8], _ query: Query, isBind: Bool) throws(CatalogError) -> NestedCatalog? {
         try catalog.database.query { connection throws(CatalogError) in
             let statement = try connection.statement(query, catalog.columns)
-            // The statement borrows the path until it is reset.
-            let found: Result<NestedCatalog?, CatalogError> = stored.withUnsafeBytes { bytes in
-                statement.bind(text: bytes, at: 1)
-                defer { statement.reset() }
-                do throws(CatalogError) {
-                    // A table whose paths compare otherwise than by bytes must not give another directory's catalog.
-                    guard try connection.step(statement), statement.text(0) == stored else { return .success(nil) }
-                    return .success(try decode(statement, isBind: isBind))
-                } catch {
-                    return .failure(error)
-                }
+            return try connection.row(of: statement, forText: stored) { row throws(CatalogError) in
+                try decode(row, isBind: isBind)
             }
-            return try found.get()
         }
     }
 
