@@ -111,6 +111,18 @@ struct FullDiskTests {
             let object = SampleObject(size: 100, seed: seed, compression: .none)
             #expect(try await store.store(object).readAll() == object.plain)
         }
+        // Nor does it keep the cache from being opened.
+        var others: [Int32] = []
+        while case let file = openat(store.files.folder.descriptor, "other-\(others.count)", O_CREAT, 0o600), file >= 0 {
+            others.append(file)
+        }
+        for file in others { close(file) }
+        #expect(!others.isEmpty)
+        let again = try DiskStore(at: folder.path, limit: .gibibytes(1), reserve: .zero)
+        for seed in 2000..<2020 as Range<UInt64> {
+            let object = SampleObject(size: 100, seed: seed, compression: .none)
+            #expect(try await again.store(object).readAll() == object.plain)
+        }
         withExtendedLifetime(mount) {}
     }
 

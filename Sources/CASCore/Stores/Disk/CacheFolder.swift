@@ -117,7 +117,19 @@ package final class CacheFolder: Sendable {
         } else {
             if file >= 0 { cplatform_close(file) }
             file = cplatform_create_file(folder, name)
-            if file < 0 { throw CASError(system: file, "cache folder \(path): cannot be written", writes: true) }
+            if file < 0 {
+                let error = CASError(system: file, "cache folder \(path): cannot be written", writes: true)
+                // Whoever stores something will make room; until then what nearly every file system has is assumed.
+                if error.code == .noSpace { return allowed }
+                throw error
+            }
+        }
+        // Waiting, since another that opens the cache may look at the file at this moment.
+        let locked = cplatform_lock(file, 0, 1)
+        if locked < 0 {
+            _ = cplatform_remove_file(folder, name)
+            cplatform_close(file)
+            throw CASError(system: locked, "cache folder \(path): its file system has no locks; use a local disk")
         }
         let hasAttributes = CheckRecord(size: 0, checksum: 0, boot: .current).withBytes { bytes in
             cplatform_set_attribute(file, attribute, bytes.baseAddress, Int32(bytes.count)) >= 0
