@@ -61,6 +61,7 @@ void cplatform_gate_destroy(cplatform_gate *gate) {
 }
 
 void cplatform_gate_lock(cplatform_gate *gate) { pthread_mutex_lock(&gate->mutex); }
+int cplatform_gate_try_lock(cplatform_gate *gate) { return pthread_mutex_trylock(&gate->mutex) == 0; }
 void cplatform_gate_unlock(cplatform_gate *gate) { pthread_mutex_unlock(&gate->mutex); }
 void cplatform_gate_wait(cplatform_gate *gate) { pthread_cond_wait(&gate->condition, &gate->mutex); }
 void cplatform_gate_signal(cplatform_gate *gate) { pthread_cond_signal(&gate->condition); }

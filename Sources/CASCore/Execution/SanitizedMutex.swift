@@ -30,6 +30,14 @@
             defer { cplatform_gate_unlock(gate) }
             return try body(&value.pointee)
         }
+
+        package borrowing func withLockIfAvailable<Result: ~Copyable, Failure: Error>(
+            _ body: (inout sending Value) throws(Failure) -> sending Result
+        ) throws(Failure) -> sending Result? {
+            guard cplatform_gate_try_lock(gate) != 0 else { return nil }
+            defer { cplatform_gate_unlock(gate) }
+            return try body(&value.pointee)
+        }
     }
 
     typealias Mutex = SanitizedMutex

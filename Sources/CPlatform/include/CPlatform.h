@@ -16,6 +16,8 @@ typedef struct cplatform_gate cplatform_gate;
 cplatform_gate *cplatform_gate_create(void);
 void cplatform_gate_destroy(cplatform_gate *gate);
 void cplatform_gate_lock(cplatform_gate *gate);
+/// Returns whether it is locked now.
+int cplatform_gate_try_lock(cplatform_gate *gate);
 void cplatform_gate_unlock(cplatform_gate *gate);
 void cplatform_gate_wait(cplatform_gate *gate);
 void cplatform_gate_signal(cplatform_gate *gate);
