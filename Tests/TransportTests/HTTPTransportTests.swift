@@ -211,7 +211,7 @@ struct HTTPTransportTests {
             #expect(count <= TransportLimits.bufferedBytes)
             let seen = pauses.load(ordering: .relaxed)
             guard seen < 10 else { return }
-            while loop.statistics.pauses <= seen { pauseThread() }
+            for _ in 0..<60_000 where loop.statistics.pauses <= seen { pauseThread() }
             pauses.store(loop.statistics.pauses, ordering: .relaxed)
         }
         _ = try await BlockingPool.shared.runTask {
