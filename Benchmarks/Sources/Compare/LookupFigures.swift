@@ -52,7 +52,9 @@ struct LookupFigures {
         options.cachedEntries = 512
         let snapshot = try await setting.open("million", cache: store, options: options).snapshot()
         // Made anew, so that they lie in memory in the order of their use, as the keys of the bare query do.
-        let paths = try await files(of: snapshot, Self.entries).shuffled().map { RepositoryPath(bytes: Array($0.bytes)) }
+        let paths = try await files(of: snapshot, Self.entries).shuffled().map {
+            RepositoryPath(bytes: Array($0.bytes))
+        }
         guard let nested = try await snapshot.nestedCatalog(at: snapshot.entry(at: "/c000")),
             let object = try store.cached(nested.object)
         else { throw BenchmarkError("the catalog is not cached") }

@@ -49,11 +49,35 @@ final class ObjectFetcher: Sendable {
         _ id: ObjectID, size: ContentSize, for reason: FetchEvent.Reason, priority: FetchPriority = .demand,
         at path: String? = nil
     ) async throws -> any StoredObject {
-        if let object = try cached(id, size: size) { return object }
         let request = TransferRequest(
             path ?? id.serverPath, limit: Self.storedBytes(of: size, compression: id.compression), priority: priority)
-        return try await store.object(id, size: size, priority: priority) { [self] sink in
+        return try await object(id, size: size, priority: priority) { [self] sink in
             try await transfer(request, object: id, for: reason, into: sink)
+        }
+    }
+
+    /// The object, from the cache or from `source`.
+    ///
+    /// The store is asked once: a look-up for what is not there costs as much as sending the request.
+    func object(
+        _ id: ObjectID, size: ContentSize, priority: FetchPriority,
+        from source: @escaping @Sendable (any ByteSink) async throws -> Void
+    ) async throws -> any StoredObject {
+        let isFetched = FetchMark()
+        func ask() async throws -> any StoredObject {
+            try await store.object(id, size: size, priority: priority) { sink in
+                isFetched.set()
+                try await source(sink)
+            }
+        }
+        do {
+            let object = try await ask()
+            if !isFetched.isSet { counters.countHit() }
+            return object
+        } catch let error as CASError where error.isBadData && !isFetched.isSet && store.contains(id) {
+            // A copy whose size is not the catalog's; what a server sends wrong is never there.
+            try store.remove(id)
+            return try await ask()
         }
     }
 
@@ -103,4 +127,13 @@ final class ObjectFetcher: Sendable {
             }
         return compression == .none ? plain : plain + plain / 1024 + 1024
     }
+}
+
+/// Whether a store has used the source that it was given.
+private final class FetchMark: Sendable {
+    private let mark = Atomic(false)
+
+    var isSet: Bool { mark.load(ordering: .relaxed) }
+
+    func set() { mark.store(true, ordering: .relaxed) }
 }

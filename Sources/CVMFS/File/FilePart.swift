@@ -56,7 +56,7 @@ extension ObjectFetcher {
         let request = TransferRequest(
             path, limit: Self.storedBytes(of: .exactly(part.size), compression: part.id.compression),
             priority: priority, range: entry.isChunked ? part.offset..<part.end : nil)
-        return try await store.object(part.id, size: .exactly(part.size), priority: priority) { [self] sink in
+        return try await object(part.id, size: .exactly(part.size), priority: priority) { [self] sink in
             try await transfer(request, object: part.id, for: reason, into: sink, by: external)
         }
     }

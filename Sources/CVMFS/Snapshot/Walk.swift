@@ -43,7 +43,7 @@ public struct Walk: AsyncSequence, Sendable {
             }
             if let path = toEnter {
                 toEnter = nil
-                levels.append(Level(cursor: try await DirectoryCursor(snapshot, path), page: []))
+                levels.append(Level(cursor: try await DirectoryCursor(snapshot, inDirectory: path), page: []))
             }
             while let last = levels.indices.last {
                 if let entry = levels[last].page.popFirst() { return handOut(entry) }

@@ -85,7 +85,9 @@ public final class DiskStore: ObjectStore {
         _ id: ObjectID, size: ContentSize, priority: FetchPriority,
         from source: @escaping @concurrent @Sendable (any ByteSink) async throws -> Void
     ) async throws -> any StoredObject {
-        if case .found(let object) = try files.lookUp(id, checkingUpTo: Self.inlineCheckBytes) {
+        let commits = files.commits(like: id)
+        let known = try files.lookUp(id, checkingUpTo: Self.inlineCheckBytes)
+        if case .found(let object) = known {
             files.counters.hits.add(1, ordering: .relaxed)
             try size.check(object.size, of: id)
             return object
@@ -93,7 +95,7 @@ public final class DiskStore: ObjectStore {
         files.counters.misses.add(1, ordering: .relaxed)
         return try await flights.value(of: Wanted(id: id, size: size), priority: priority) { [files] in
             // Another flight may have ended since, and what has to be checked first is checked here.
-            if case .found(let object) = try files.lookUp(id) {
+            if !known.isAbsent || files.commits(like: id) != commits, case .found(let object) = try files.lookUp(id) {
                 try size.check(object.size, of: id)
                 return object
             }

@@ -9,6 +9,8 @@ final class ObjectFiles: Sendable {
         case absent
         /// It is there, but has to be read once before it can be trusted.
         case unchecked
+
+        var isAbsent: Bool { if case .absent = self { true } else { false } }
     }
 
     /// How exact the times of last use are: what was used within ten minutes is not marked again, so that opening an
@@ -26,6 +28,8 @@ final class ObjectFiles: Sendable {
     let evictor: Evictor
     let counters: StoreCounters
     private let checked = Mutex<Set<ObjectID>>([])
+    /// Objects that this process has stored, by the first byte of their names.
+    private let committed = (0..<256).map { _ in CommitCount() }
 
     init(
         _ folder: CacheFolder, _ usage: UsageCounters, _ pins: PinFolder, _ evictor: Evictor, _ counters: StoreCounters
@@ -67,6 +71,12 @@ final class ObjectFiles: Sendable {
             return .unchecked
         }
         return .absent
+    }
+
+    /// A number that changes when this process stores an object of that name, and now and then besides: as long as it
+    /// is the same, what was absent still is, as far as this process knows.
+    func commits(like id: ObjectID) -> UInt {
+        committed[Int(ObjectName(id).folder)].value.load(ordering: .acquiring)
     }
 
     func contains(_ id: ObjectID) -> Bool {
@@ -157,6 +167,7 @@ final class ObjectFiles: Sendable {
             }
             try usage.settle(charge, in: name.folder, isNamed: published >= 0)
             if published >= 0 {
+                committed[Int(name.folder)].value.add(1, ordering: .releasing)
                 counters.storedObjects.add(1, ordering: .relaxed)
                 counters.storedBytes.add(UInt64(size), ordering: .relaxed)
                 evictor.noteWritten(charge, total: total)
@@ -319,4 +330,9 @@ final class ObjectFiles: Sendable {
         let result = cplatform_sync_file_system(folder.descriptor)
         if result < 0 { throw CASError(system: result, "cache folder \(folder.path): cannot be synchronised") }
     }
+}
+
+/// A counter in a list: atomics can be in none by themselves.
+private final class CommitCount: Sendable {
+    let value = Atomic<UInt>(0)
 }
