@@ -48,6 +48,7 @@ package struct NginxConfiguration: Sendable {
                 sendfile on;
                 tcp_nopush on;
                 keepalive_requests 10000000;
+                keepalive_timeout 1h;
                 http2_max_concurrent_streams 128;
                 log_format fields '$connection\\t$request_method\\t$request_uri\\t$server_protocol\\t$status\\t'
                     '$body_bytes_sent\\t$http_user_agent\\t$http_range\\t$http_pragma\\t$http_cache_control';
