@@ -11,23 +11,24 @@ struct SupervisedProcess: ~Copyable, Sendable {
     private let control: Int32
 
     private static let script = """
-        folder=$1; shift
+        folder=$1; signal=$2; shift 2
         "$@" >"$folder/output.log" 2>&1 &
         child=$!
         exec 3>&- 4>&- 5>&- 6>&-
         echo $child
         read -r order
-        kill -TERM $child 2>/dev/null
+        kill -$signal $child 2>/dev/null
         wait $child
         [ "$order" = keep ] || rm -rf "$folder"
         """
 
     /// - Parameters:
     ///   - folder: its output goes to `output.log` there; removed if this process dies without stopping the child.
+    ///   - signal: what ends it.
     ///   - descriptors: open in the child from number 3 on, in this order.
     init(
         _ program: String, _ arguments: [String], folder: String, environment: [String: String] = [:],
-        descriptors: [Int32] = []
+        signal: String = "TERM", descriptors: [Int32] = []
     ) throws {
         let input = try Self.pipe()
         let output = try Self.pipe()
@@ -49,7 +50,7 @@ struct SupervisedProcess: ~Copyable, Sendable {
         variables.merge(environment) { $1 }
 
         var child: pid_t = 0
-        let words = ["/bin/sh", "-c", Self.script, "sh", folder, program] + arguments
+        let words = ["/bin/sh", "-c", Self.script, "sh", folder, signal, program] + arguments
         let error = withCStrings(words) { words in
             withCStrings(variables.map { "\($0)=\($1)" }) { variables in
                 posix_spawn(&child, "/bin/sh", &actions, &attributes.value, words, variables)

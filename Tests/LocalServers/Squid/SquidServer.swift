@@ -28,13 +28,13 @@ package final class SquidServer: Sendable {
             coredump_dir \(folder.path)
             pid_filename none
             pinger_enable off
-            shutdown_lifetime 0 seconds
             \(geteuid() == 0 ? "cache_effective_user proxy" : "")
 
             """
         try folder.write(configuration.utf8, to: "squid.conf")
+        // It has nothing to tidy up, and would take two seconds for it.
         let started = try SupervisedProcess(
-            Self.program, ["-N", "-f", "\(folder.path)/squid.conf"], folder: folder.path)
+            Self.program, ["-N", "-f", "\(folder.path)/squid.conf"], folder: folder.path, signal: "KILL")
         guard Self.waitUntilItListens(started, port: port.number) else {
             let log = readFile("\(folder.path)/output.log") ?? []
             throw LocalServerError("squid does not start: \(String(decoding: log, as: UTF8.self))")
