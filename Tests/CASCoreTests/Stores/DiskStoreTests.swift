@@ -286,6 +286,9 @@ struct DiskStoreTests {
         }
         #expect(FileManager.default.contents(atPath: secret.string) == Data([1, 2, 3]))
         #expect(try store.usage().objects == 0)
+        #expect(try await store.verify().damagedObjects.count == 4)
+        // All but the folder could be removed.
+        #expect(try await store.verify().damagedObjects.count == 1)
     }
 
     @Test("a link in the place of a folder of objects is not followed")

@@ -117,6 +117,28 @@ struct PinTests {
         }
     }
 
+    @Test("when more is pinned than the limit allows, other objects still have room")
+    func moreThanLimit() async throws {
+        let store = try DiskStore(at: folder.path, limit: .kibibytes(1600), reserve: .zero)
+        let pinned = samples(0..<500)
+        try await store.pin("all", pinned.map(\.id))
+        for object in pinned { try await store.store(object) }
+        for object in pinned { #expect(store.contains(object.id)) }
+        // A sixteenth: 25 of one block.
+        let others = samples(1000..<1300)
+        var passes = 0
+        for object in others {
+            let before = store.statistics.evictedObjects
+            try await store.store(object)
+            #expect(store.contains(object.id))
+            if store.statistics.evictedObjects != before { passes += 1 }
+            #expect(try store.usage().size <= .kibibytes(4 * 526))
+        }
+        #expect(passes < 200, "every object that was stored pushed out another")
+        for object in pinned { #expect(store.contains(object.id)) }
+        #expect(try store.usage().objects > 510)
+    }
+
     @Test("names of any characters are told apart; too long ones are refused")
     func names() async throws {
         let store = try DiskStore(at: folder.path)

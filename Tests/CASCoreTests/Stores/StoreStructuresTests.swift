@@ -51,16 +51,32 @@ struct EvictionSampleTests {
     @Test("the cut frees what is asked for and no object more")
     func cut() {
         var sample = EvictionSample()
+        sample.folders = 256
         for (accessed, charge) in [(30, 4), (10, 8), (20, 4), (40, 16)] as [(Int64, Int64)] {
-            sample.add(accessed: accessed, charge: charge)
+            sample.add(accessed: accessed, charge: charge, isPinned: false)
         }
+        sample.add(accessed: 1, charge: 100, isPinned: true)
         #expect(sample.cut(freeing: 1) == 10)
         #expect(sample.cut(freeing: 8) == 10)
         #expect(sample.cut(freeing: 9) == 20)
         #expect(sample.cut(freeing: 13) == 30)
         #expect(sample.cut(freeing: 32) == 40)
         #expect(sample.cut(freeing: 33) == .max)
+        #expect(sample.pinned == 100)
+        #expect(sample.count == 5)
         #expect(EvictionSample().cut(freeing: 1) == .max)
+        #expect(EvictionSample().pinned == 0)
+    }
+
+    @Test("a part stands for the whole")
+    func part() {
+        var sample = EvictionSample()
+        sample.folders = 2
+        for accessed in 0..<1000 as Range<Int64> { sample.add(accessed: accessed, charge: 4096, isPinned: false) }
+        sample.add(accessed: 1, charge: 4096, isPinned: true)
+        // A tenth, and a twentieth of that more.
+        #expect(sample.cut(freeing: 4096 * 1000 / 2 * 256 / 10) == 104)
+        #expect(sample.pinned == 4096 * 128)
     }
 }
 
@@ -69,10 +85,11 @@ struct EvictionPolicyTests {
     private let policy = EvictionPolicy(limit: 1000 << 20, reserve: 100 << 20)
 
     private func goal(
-        _ need: EvictionPolicy.Need, used: Int64, available: Int64? = nil, files: Int64? = nil
+        _ need: EvictionPolicy.Need, used: Int64, pinned: Int64 = 0, available: Int64? = nil, files: Int64? = nil
     ) -> Int64 {
         policy.bytesToFree(
-            for: need, used: used << 20, available: available.map { $0 << 20 }, availableFiles: files) >> 20
+            for: need, used: used << 20, pinned: pinned << 20, available: available.map { $0 << 20 },
+            availableFiles: files) >> 20
     }
 
     @Test("upkeep begins at nine tenths and ends at eight")
@@ -80,6 +97,20 @@ struct EvictionPolicyTests {
         #expect(goal(.upkeep, used: 900) == 0)
         #expect(goal(.upkeep, used: 901) == 101)
         #expect(goal(.upkeep, used: 1000) == 200)
+    }
+
+    @Test("what is pinned leaves the rest of the limit, and a sixteenth at least")
+    func pinned() {
+        #expect(goal(.upkeep, used: 950, pinned: 500) == 0)
+        #expect(goal(.upkeep, used: 951, pinned: 500) == 51)
+        #expect(goal(.upkeep, used: 999, pinned: 900) == 19)
+        // 62.5 MiB of room above whatever is pinned.
+        #expect(goal(.upkeep, used: 2056, pinned: 2000) == 0)
+        #expect(goal(.upkeep, used: 2057, pinned: 2000) == 7)
+        #expect(policy.limit(pinned: 0) == 1000 << 20)
+        #expect(policy.limit(pinned: 900 << 20) == 1000 << 20)
+        #expect(policy.limit(pinned: 2000 << 20) == 2000 << 20 + (1000 << 20) / 16)
+        #expect(policy.largestObject(pinned: 500 << 20) == 400 << 20)
     }
 
     @Test("upkeep keeps a reserve on the disk, in bytes and in files")
@@ -103,13 +134,19 @@ struct EvictionPolicyTests {
     func fullDisk() {
         #expect(goal(.fullDisk, used: 160) == 10)
         #expect(goal(.fullDisk, used: 0) == 1)
-        #expect(policy.bytesToFree(for: .fullDisk, used: 0, available: .max, availableFiles: nil) == 1 << 20)
+        let goal = policy.bytesToFree(for: .fullDisk, used: 0, pinned: 0, available: .max, availableFiles: nil)
+        #expect(goal == 1 << 20)
     }
 
     @Test("without a limit nothing is evicted for its sake")
     func unlimited() {
         let policy = EvictionPolicy(limit: .max, reserve: 0)
-        #expect(policy.bytesToFree(for: .limit(charge: 1 << 52), used: 1 << 60, available: 1, availableFiles: nil) == 0)
+        for pinned in [0, 1 << 50] as [Int64] {
+            let goal = policy.bytesToFree(
+                for: .limit(charge: 1 << 52), used: 1 << 60, pinned: pinned, available: 1, availableFiles: nil)
+            #expect(goal == 0)
+            #expect(policy.limit(pinned: pinned) == .max)
+        }
     }
 }
 

@@ -19,6 +19,8 @@ package final class CacheFolder: Sendable {
         case eviction = "eviction.lock"
         /// Held exclusively, for a short step, by whoever takes names of objects away; shared by whoever pins.
         case removal = "removal.lock"
+        /// Shared by the processes that have counted an object and not yet given it its name.
+        case storing = "storing.lock"
     }
 
     /// Which of the file system's abilities are used; fewer than it has only in tests.
@@ -104,7 +106,7 @@ package final class CacheFolder: Sendable {
             let made = cplatform_make_folder(folder, name)
             if made < 0 { throw CASError(system: made, "cache folder \(path): cannot make \(name)", writes: true) }
         }
-        for lock in [Lock.eviction, .removal] {
+        for lock in [Lock.eviction, .removal, .storing] {
             let file = try open(lock.rawValue, in: folder, path)
             cplatform_close(file)
         }

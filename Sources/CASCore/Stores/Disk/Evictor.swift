@@ -22,6 +22,11 @@ final class Evictor: Sendable {
     private let pins: PinFolder
     private let counters: StoreCounters
     private let isRunning = Atomic<Bool>(false)
+    /// How much of the store is pinned, as of the last look.
+    private let pinnedBytes = Atomic<Int64>(0)
+    /// What the store held when an eviction found nothing that could go; 0 when the last one found something. Looking
+    /// again for every object that is stored would cost far more than storing it.
+    private let futileMark = Atomic<Int64>(0)
     private let writtenSinceLook = Atomic<Int64>(0)
 
     init(
@@ -40,18 +45,29 @@ final class Evictor: Sendable {
 
     // MARK: When
 
+    /// The most that may be stored now: more than the limit where pins and open objects leave no other way.
+    var limit: Int64 {
+        let limit = policy.limit(pinned: pinnedBytes.load(ordering: .relaxed))
+        let futile = futileMark.load(ordering: .relaxed)
+        return futile == 0 ? limit : max(limit, futile + policy.patience)
+    }
+
+    /// The largest object that is kept though it is not pinned.
+    var largestObject: Int64 { policy.largestObject(pinned: pinnedBytes.load(ordering: .relaxed)) }
+
     /// Starts an eviction in the background when it is time for one.
     /// - Parameters:
     ///   - bytes: how many were just written.
     ///   - total: what the store holds now.
     func noteWritten(_ bytes: Int64, total: StoreUsage) {
-        var isDue = total.size.bytes > policy.startMark
+        var isDue = total.size.bytes > policy.startMark(pinned: pinnedBytes.load(ordering: .relaxed))
         if writtenSinceLook.add(bytes, ordering: .relaxed).newValue >= Self.spaceInterval {
             writtenSinceLook.store(0, ordering: .relaxed)
             var space = cplatform_space()
             if cplatform_space_of(folder.descriptor, &space) >= 0, space.available < policy.reserve { isDue = true }
         }
-        if isDue { startUpkeep() }
+        let futile = futileMark.load(ordering: .relaxed)
+        if isDue, futile == 0 || total.size.bytes > futile + policy.patience { startUpkeep() }
     }
 
     /// Counts anew in the background when nobody knows what the folder holds.
@@ -119,51 +135,53 @@ final class Evictor: Sendable {
             for number in ObjectFolder.all { _ = try number.scan(folder, correcting: usage, insists: insists) }
             try usage.clearDoubt()
         }
-        var space = cplatform_space()
-        let isKnown = cplatform_space_of(folder.descriptor, &space) >= 0
-        let goal = policy.bytesToFree(
-            for: need, used: try usage.total.size.bytes, available: isKnown ? space.available : nil,
-            availableFiles: isKnown && space.available_files >= 0 ? space.available_files : nil)
-        // Another may have made it already.
-        if goal <= 0 { return true }
-        let before = try usage.total.size
-        // Setting counters right makes room too.
-        if try evict(goal) > 0 { return true }
-        return try usage.total.size < before
-    }
-
-    private func evict(_ goal: Int64) throws(CASError) -> Int64 {
         var pinned = try PinnedObjects(pins, usage)
         // Always beginning with the same folder would be unfair to what is in it.
         let start = UInt8.random(in: 0 ... .max)
+        var sample = pinned.isEmpty ? nil : try look(from: start, pinned)
+        let pinnedSize = sample?.pinned ?? 0
+        pinnedBytes.store(pinnedSize, ordering: .relaxed)
+        let before = try usage.total.size.bytes
+        var space = cplatform_space()
+        let isKnown = cplatform_space_of(folder.descriptor, &space) >= 0
+        let goal = policy.bytesToFree(
+            for: need, used: before, pinned: pinnedSize, available: isKnown ? space.available : nil,
+            availableFiles: isKnown && space.available_files >= 0 ? space.available_files : nil)
+        // Another may have made it already.
+        if goal <= 0 { return true }
         var freed: Int64 = 0
         for attempt in 0..<3 {
             // Objects in use do not go, so what was estimated may not be enough; in the end everything else must.
-            let cut = attempt == 2 ? .max : try estimate(goal - freed, start, pinned)
-            for number in ObjectFolder.all {
-                let folder = ObjectFolder(number: number.number &+ start)
-                freed += try sweep(folder, cut: cut, goal: goal - freed, &pinned)
-                if freed >= goal { return freed }
+            var cut = Int64.max
+            if attempt < 2 {
+                let seen: EvictionSample
+                if let sample { seen = sample } else { seen = try look(from: start, pinned) }
+                cut = seen.cut(freeing: goal - freed)
+                sample = nil
             }
-            if cut == .max { break }
+            for number in ObjectFolder.all where freed < goal {
+                let number = ObjectFolder(number: number.number &+ start)
+                freed += try sweep(number, cut: cut, goal: goal - freed, &pinned)
+            }
+            if freed >= goal || cut == .max { break }
         }
-        return freed
+        let after = try usage.total.size.bytes
+        futileMark.store(freed == 0 ? after : 0, ordering: .relaxed)
+        // Setting counters right makes room too.
+        return freed > 0 || after < before
     }
 
-    private func estimate(_ goal: Int64, _ start: UInt8, _ pinned: PinnedObjects) throws(CASError) -> Int64 {
+    /// Looks at folders until enough is known of when the store's objects were used.
+    private func look(from start: UInt8, _ pinned: PinnedObjects) throws(CASError) -> EvictionSample {
         var sample = EvictionSample()
-        var folders: Int64 = 0
-        for number in ObjectFolder.all {
-            for object in try ObjectFolder(number: number.number &+ start).scan(folder, correcting: usage)
-            where !pinned.contains(object.id) {
-                sample.add(accessed: object.accessed, charge: UsageCounters.charge(object.size))
+        for number in ObjectFolder.all where sample.count < Self.sampleCount {
+            for object in try ObjectFolder(number: number.number &+ start).scan(folder, correcting: usage) {
+                let charge = UsageCounters.charge(object.size)
+                sample.add(accessed: object.accessed, charge: charge, isPinned: pinned.contains(object.id))
             }
-            folders += 1
-            if sample.count >= Self.sampleCount { break }
+            sample.folders += 1
         }
-        if folders == 256 { return sample.cut(freeing: goal) }
-        // A little more than its share, lest the estimate falls short of the goal and another turn is needed.
-        return sample.cut(freeing: goal / 256 * folders / 20 * 21)
+        return sample
     }
 
     /// Evicts from one folder what was last used up to the cut, until the goal is reached.
@@ -230,6 +248,8 @@ private struct PinnedObjects {
     mutating func refresh(_ pins: PinFolder, _ usage: UsageCounters) throws(CASError) {
         if try usage.pinsGeneration() != generation { self = try PinnedObjects(pins, usage) }
     }
+
+    var isEmpty: Bool { lists.isEmpty }
 
     func contains(_ id: ObjectID) -> Bool { lists.contains { $0.contains(id) } }
 }

@@ -149,7 +149,7 @@ final class ObjectFiles: Sendable {
     ) throws(CASError) -> CachedObject {
         let charge = UsageCounters.charge(size)
         // What would push out everything else is not kept, but it can be read.
-        if charge > evictor.policy.stopMark, try !isPinned(id) {
+        if charge > evictor.largestObject, try !isPinned(id) {
             return try handle(on: file.descriptor, id, size)
         }
         let name = ObjectName(id)
@@ -163,6 +163,8 @@ final class ObjectFiles: Sendable {
                 }
             } catch {
                 try usage.settle(charge, in: name.folder, isNamed: false)
+                // The content is there; all that it lacks is a name.
+                if error.code == .noSpace { break }
                 throw error
             }
             try usage.settle(charge, in: name.folder, isNamed: published >= 0)
@@ -183,7 +185,7 @@ final class ObjectFiles: Sendable {
     private func reserve(_ charge: Int64, _ place: UInt8) throws(CASError) -> StoreUsage {
         for _ in 0..<Self.mostAttempts {
             let reservation = try evictor.retryingWhenFull { () throws(CASError) in
-                try usage.reserve(charge, in: place, limit: evictor.policy.limit)
+                try usage.reserve(charge, in: place, limit: evictor.limit)
             }
             if case .made(let total) = reservation { return total }
             if try !evictor.makeRoom(for: .limit(charge: charge)) { break }
@@ -291,12 +293,16 @@ final class ObjectFiles: Sendable {
     func verify(_ entry: ObjectFolder.Entry) throws(CASError) -> String? {
         let id = entry.id
         guard entry.isRegular else {
-            try remove(id) { $0.is_regular == 0 }
+            // A folder stays where it is, and harms nobody.
+            if folder.isWritable { _ = try? remove(id) { $0.is_regular == 0 } }
             return "is no file"
         }
         let file = ObjectName(id).withPointer { cplatform_open_file(folder.descriptor, $0, 0) }
-        if file == -Errno.noSuchFileOrDirectory.rawValue { return nil }
-        if file < 0 { throw failure(file, id, "cannot be opened") }
+        switch Errno(rawValue: -file) {
+        case .noSuchFileOrDirectory: return nil
+        case .tooManyOpenFiles, .tooManyOpenFilesInSystem: throw failure(file, id, "cannot be opened")
+        case let errno: if file < 0 { return "cannot be opened: \(errno)" }
+        }
         defer { cplatform_close(file) }
         // Being evicted at this moment.
         guard cplatform_lock(file, 0, 0) >= 0 else { return nil }

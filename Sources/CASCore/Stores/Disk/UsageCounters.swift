@@ -47,11 +47,6 @@ final class UsageCounters: Sendable {
         var bytes: Int64 = 0
         var objects: Int64 = 0
 
-        static func += (left: inout Slot, right: Slot) {
-            left.bytes += right.bytes
-            left.objects += right.objects
-        }
-
         /// Another process may have written nonsense; within these bounds no sum overflows.
         var bounded: Slot {
             Slot(bytes: min(max(0, bytes), mostBytes), objects: min(max(0, objects), mostBytes))
@@ -63,13 +58,18 @@ final class UsageCounters: Sendable {
     private static let byteCount = 8192
     /// What no folder can hold; a counter above it is not whole.
     private static let mostBytes: Int64 = 1 << 52
+    /// More than any object; so that the sum of all objects of a cache is far below 63 bits, whatever is in its folder.
+    private static let mostObjectBytes: Int64 = 1 << 40
     /// Blocks that a file of 4 KiB fills on any file system we know.
     private static let block: Int64 = 4096
 
     private struct State {
         let file: Int32
-        /// What this process has counted and not yet named, by folder.
-        var unnamed: [UInt8: Slot] = [:]
+        /// Two descriptors of the lock `storing`, with locks of their own: one is held, shared, while an object of
+        /// this process is counted and not yet named; with the other it is found out whether any process has such.
+        let storing: Int32
+        let probe: Int32
+        var unnamed = 0
     }
 
     private let path: FilePath
@@ -84,11 +84,21 @@ final class UsageCounters: Sendable {
                 cplatform_close(opened)
                 opened = -1
             }
-            state = Mutex(State(file: opened))
+            state = Mutex(State(file: opened, storing: -1, probe: -1))
             return
         }
         let opened = try Self.openFile(folder)
-        state = Mutex(State(file: opened))
+        var locks: [Int32] = []
+        do throws(CASError) {
+            for _ in 0..<2 {
+                let lock = CacheFolder.Lock.storing.rawValue
+                locks.append(try CacheFolder.open(lock, in: folder.descriptor, folder.path))
+            }
+        } catch {
+            for file in locks + [opened] { cplatform_close(file) }
+            throw error
+        }
+        state = Mutex(State(file: opened, storing: locks[0], probe: locks[1]))
         try exclusively { file throws(CASError) in
             var header: [UInt64] = try Self.read(file, at: 0, count: 5, path)
             let boot = folder.boot
@@ -99,14 +109,18 @@ final class UsageCounters: Sendable {
         }
     }
 
-    deinit { state.withLock { if $0.file >= 0 { cplatform_close($0.file) } } }
+    deinit {
+        state.withLock { state in
+            for file in [state.file, state.storing, state.probe] where file >= 0 { cplatform_close(file) }
+        }
+    }
 
     /// False for a folder that is only read and has no good counters.
     var areKnown: Bool { state.withLock { $0.file >= 0 } }
 
     /// What an object of some size counts for, in bytes.
     static func charge(_ size: Int64) -> Int64 {
-        let size = min(max(size, 1), mostBytes)
+        let size = min(max(size, 1), mostObjectBytes)
         return (size + block - 1) / block * block
     }
 
@@ -125,20 +139,29 @@ final class UsageCounters: Sendable {
             var slots = try Self.slots(state.file, at: Self.slotsOffset, count: 256, path)
             let used = Self.sum(slots).size.bytes
             if let limit, used > limit - charge { return .full(excess: used - (limit - charge)) }
+            if state.unnamed == 0 {
+                let locked = cplatform_lock(state.storing, 0, 1)
+                if locked < 0 { throw CASError(system: locked, "cache file \(path): cannot be locked") }
+            }
             slots[Int(folder)].bytes += charge
             slots[Int(folder)].objects += 1
-            try Self.write(state.file, slot: folder, slots[Int(folder)], path)
-            state.unnamed[folder, default: Slot()] += Slot(bytes: charge, objects: 1)
+            do throws(CASError) { try Self.write(state.file, slot: folder, slots[Int(folder)], path) } catch {
+                if state.unnamed == 0 { _ = cplatform_unlock(state.storing) }
+                throw error
+            }
+            state.unnamed += 1
             return .made(Self.sum(slots))
         }
     }
 
     /// The object that was counted has its name, or never gets it.
     func settle(_ charge: Int64, in folder: UInt8, isNamed: Bool) throws(CASError) {
-        state.withLock { state in
-            guard let unnamed = state.unnamed[folder] else { return }
-            let rest = Slot(bytes: unnamed.bytes - charge, objects: unnamed.objects - 1)
-            state.unnamed[folder] = rest.objects > 0 ? rest : nil
+        // Afterwards, so that no scan takes the time between for a quiet one.
+        defer {
+            state.withLock { state in
+                state.unnamed -= 1
+                if state.unnamed == 0 { _ = cplatform_unlock(state.storing) }
+            }
         }
         if !isNamed { try release(charge, in: folder) }
     }
@@ -160,20 +183,21 @@ final class UsageCounters: Sendable {
 
     func baseline(of folder: UInt8) throws(CASError) -> Baseline {
         try withState { state throws(CASError) in
+            let isQuiet = cplatform_lock(state.probe, 1, 0) >= 0
+            defer { if isQuiet { _ = cplatform_unlock(state.probe) } }
             let slots = try Self.slots(state.file, at: Self.slot(folder), count: 1, path)
-            return Baseline(counted: slots[0], isQuiet: state.unnamed[folder] == nil)
+            return Baseline(counted: slots[0], isQuiet: isQuiet)
         }
     }
 
-    /// Sets a folder's counters to what a scan has found, if nothing was stored in it meanwhile: otherwise nobody can
-    /// say what the scan has seen of that. (What another process stores at this moment may be missed until the next
-    /// scan.) Nothing may be removed during the scan.
+    /// Sets a folder's counters to what a scan has found, if nothing was being stored when it began nor since:
+    /// otherwise nobody can say what of that the scan has seen. Nothing may be removed during the scan.
     /// - Parameter insists: whether to set them in any case, about right.
     func correct(_ folder: UInt8, found: StoreUsage, since baseline: Baseline, insists: Bool) throws(CASError) {
         try withState { state throws(CASError) in
             let now = try Self.slots(state.file, at: Self.slot(folder), count: 1, path)[0]
             let (bytes, objects) = (now.bytes - baseline.counted.bytes, now.objects - baseline.counted.objects)
-            let isQuiet = baseline.isQuiet && state.unnamed[folder] == nil && bytes == 0 && objects == 0
+            let isQuiet = baseline.isQuiet && bytes == 0 && objects == 0
             guard isQuiet || insists else { return }
             let slot = Slot(bytes: max(0, found.size.bytes + bytes), objects: max(0, found.objects + objects))
             if slot.bytes == now.bytes, slot.objects == now.objects { return }
