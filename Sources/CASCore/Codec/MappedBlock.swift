@@ -8,8 +8,9 @@
 
 /// Anonymous memory straight from the system, which unmapping gives back at once; `malloc` keeps what is freed, in
 /// every thread's arena, and would break the promise of a bound.
+///
+/// `@unchecked`: an address and a length. The memory has one user at a time, the budget or the room that it gave.
 struct MappedBlock: @unchecked Sendable {
-    // `@unchecked`: an address and a length; whoever holds the block is its only user.
     let bytes: UnsafeMutableRawBufferPointer
 
     var count: Int { bytes.count }

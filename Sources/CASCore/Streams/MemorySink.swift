@@ -6,7 +6,7 @@ public final class MemorySink: ByteSink, Sendable {
     private let body = Mutex<[UInt8]>([])
 
     /// - Parameter limit: the most bytes that are taken.
-    public init(limit: Int) { self.limit = limit }
+    public init(limit: Int) { self.limit = max(0, limit) }
 
     /// The bytes written since the last restart.
     public var bytes: [UInt8] { body.withLock { $0 } }
