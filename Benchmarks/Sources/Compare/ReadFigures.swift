@@ -15,7 +15,7 @@ struct ReadFigures {
         let store = try DiskStore(at: FilePath(scratch.path), limit: .gibibytes(2))
         let whole = try await setting.open("files", cache: store).snapshot()
         var largest: Entry?
-        for try await entry in whole.walk("/mixed") where entry.kind == .file && !entry.isChunked {
+        for try await entry in whole.walk("/image") where entry.kind == .file && !entry.isChunked {
             if entry.size > largest?.size ?? 0 { largest = entry }
         }
         guard let largest else { throw BenchmarkError("there is no file to read") }
