@@ -113,7 +113,8 @@ struct FullDiskTests {
         }
         // Nor does it keep the cache from being opened.
         var others: [Int32] = []
-        while case let file = openat(store.files.folder.descriptor, "other-\(others.count)", O_CREAT, 0o600), file >= 0 {
+        while case let file = openat(store.files.folder.descriptor, "other-\(others.count)", O_CREAT, 0o600), file >= 0
+        {
             others.append(file)
         }
         for file in others { close(file) }
