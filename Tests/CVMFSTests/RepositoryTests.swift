@@ -49,11 +49,11 @@ struct RepositoryTests {
         let (one, two) = (first.manifest.rootCatalog, second.manifest.rootCatalog)
         #expect(try await repository.snapshot(.tag("v1")).rootHash == one)
         #expect(try await repository.snapshot(.tag("v2")).rootHash == two)
-        #expect(try await repository.snapshot(.date(1_790_000_500)).rootHash == one)
-        #expect(try await repository.snapshot(.date(1_790_001_000)).rootHash == two)
+        #expect(try await repository.snapshot(.date(UnixTime(1_790_000_500))).rootHash == one)
+        #expect(try await repository.snapshot(.date(UnixTime(1_790_001_000))).rootHash == two)
         #expect(try await repository.snapshot(.root(one)).rootHash == one)
         #expect(Set(try await repository.tags().map(\.name)) == ["v1", "v2", "trunk", "trunk-previous"])
-        for selector in [SnapshotSelector.tag("v3"), .date(1_700_000_000)] {
+        for selector in [SnapshotSelector.tag("v3"), .date(UnixTime(1_700_000_000))] {
             let error = await failure { _ = try await repository.snapshot(selector) }
             #expect(error.code == .noSuchTag)
         }

@@ -65,4 +65,18 @@ struct UnixTimeTests {
         let leapDay = CivilDate(year: 2000, month: 2, day: 29, hour: 23, minute: 59, second: 59)
         #expect(leapDay.time == UnixTime(951_868_799))
     }
+
+    @Test("its text is read back, and what is no date of the calendar is refused")
+    func text() {
+        for seconds in [0, 951_782_400, 1_795_504_608, 4_102_444_799] as [Int64] {
+            #expect(UnixTime(UnixTime(seconds).description) == UnixTime(seconds))
+        }
+        #expect(UnixTime("2026-11-24") == UnixTime("2026-11-24T23:59:59Z"))
+        for text in [
+            "", "now", "2026-02-30", "2026-11-24T24:00:00Z", "2026-11-24T07:16:48", "26-11-24", "2026-11-24 07:16:48Z",
+            "2026-1-24T07:16:48Z",
+        ] {
+            #expect(UnixTime(text) == nil, "\(text)")
+        }
+    }
 }

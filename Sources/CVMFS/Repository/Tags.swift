@@ -19,11 +19,12 @@ extension Repository {
         return tag
     }
 
-    /// The newest tag of the default branch that is not younger than a time, in seconds since 1970.
-    func tag(notAfter time: Int64) async throws -> Tag {
+    /// The newest tag of the default branch that is not younger than a time.
+    func tag(notAfter time: UnixTime) async throws -> Tag {
         let history = try await existingHistory()
-        guard let tag = try await reading({ () throws(CatalogError) in try history.tag(notNewerThan: time) }) else {
-            throw CVMFSError(.noSuchTag, "\(name) has no tag of \(UnixTime(time)) or before")
+        guard let tag = try await reading({ () throws(CatalogError) in try history.tag(notNewerThan: time.seconds) })
+        else {
+            throw CVMFSError(.noSuchTag, "\(name) has no tag of \(time) or before")
         }
         return tag
     }

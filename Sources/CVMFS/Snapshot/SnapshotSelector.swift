@@ -1,4 +1,5 @@
 public import CASCore
+public import Signing
 
 /// Which state of a repository.
 public enum SnapshotSelector: Sendable, Hashable {
@@ -6,8 +7,8 @@ public enum SnapshotSelector: Sendable, Hashable {
     case newest
     /// The revision that a tag names.
     case tag(String)
-    /// The newest tagged revision not younger than a time, in seconds since 1970.
-    case date(Int64)
+    /// The newest tagged revision that is not younger than a time.
+    case date(UnixTime)
     /// The catalog of that hash, whoever signed it or nobody.
     case root(ContentHash)
 }

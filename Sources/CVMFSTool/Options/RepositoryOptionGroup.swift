@@ -1,6 +1,7 @@
 import ArgumentParser
 import CASCore
 import CVMFS
+import Signing
 import SystemPackage
 import Transport
 
@@ -71,7 +72,7 @@ struct RepositoryOptionGroup: ParsableArguments {
             for url in servers + externalServer { _ = try ServerURL(url, repository: fqrn) }
             _ = try Proxy(proxy)
         } catch let error as TransportError { throw ValidationError(error.message) }
-        if let date, Timestamp(date) == nil {
+        if let date, UnixTime(date) == nil {
             throw ValidationError("\"\(date)\" is no time: write it as 2026-11-24T10:00:00Z, or 2026-11-24.")
         }
     }

@@ -70,7 +70,7 @@ extension RepositoryOptionGroup {
     private var selector: SnapshotSelector {
         if let rootHash, let hash = ContentHash(rootHash) { return .root(hash) }
         if let tag { return .tag(tag) }
-        if let date, let time = Timestamp(date) { return .date(time.seconds) }
+        if let date, let time = UnixTime(date) { return .date(time) }
         return .newest
     }
 

@@ -1,6 +1,7 @@
 import CASCore
 import CVMFS
 import Catalog
+import Signing
 
 /// An entry as a line for people, in the manner of `ls -l`.
 struct EntryText {
@@ -12,7 +13,7 @@ struct EntryText {
             ?? String(entry.kind == .symlink ? Int64(snapshot.target(of: entry).count) : entry.size)
         let columns = [
             Self.permissions(entry), Self.right(String(entry.linkCount), 3), Self.right(String(entry.uid), 5),
-            Self.right(String(entry.gid), 5), Self.right(size, 10), Timestamp(entry.mtime).text,
+            Self.right(String(entry.gid), 5), Self.right(size, 10), UnixTime(entry.mtime).description,
         ]
         var line = Array(columns.joined(separator: " ").utf8) + [UInt8(ascii: " ")] + name
         if entry.kind == .symlink { line += Array(" -> ".utf8) + TerminalText.name(snapshot.target(of: entry)) }
@@ -27,7 +28,7 @@ struct EntryText {
             "Mode:     \(EntryJSON.octal(entry.mode)) (\(Self.permissions(entry)))",
             "Owner:    \(entry.uid):\(entry.gid)",
             "Links:    \(entry.linkCount)",
-            "Modified: \(Timestamp(entry.mtime).text)",
+            "Modified: \(UnixTime(entry.mtime).description)",
         ]
         if let device = entry.device {
             lines.append("Device:   \(device.major), \(device.minor)")

@@ -10,7 +10,25 @@ public struct UnixTime: Sendable, Hashable, Comparable {
     public static func < (left: Self, right: Self) -> Bool { left.seconds < right.seconds }
 }
 
-extension UnixTime: CustomStringConvertible {
+extension UnixTime: CustomStringConvertible, LosslessStringConvertible {
+    /// Reads RFC 3339 in UTC, `2026-11-24T07:16:48Z`; a date alone, `2026-11-24`, is its last second.
+    public init?(_ text: String) {
+        let fields = text.split(whereSeparator: { "-T:Z".contains($0) }).map { Int64($0) ?? -1 }
+        if text.utf8.count == 10, fields.count == 3 {
+            let date = CivilDate(year: fields[0], month: fields[1], day: fields[2], hour: 23, minute: 59, second: 59)
+            guard let time = date.time, time.description.hasPrefix(text) else { return nil }
+            self = time
+        } else {
+            guard fields.count == 6,
+                let time = CivilDate(
+                    year: fields[0], month: fields[1], day: fields[2], hour: fields[3], minute: fields[4],
+                    second: fields[5]
+                ).time, time.description == text
+            else { return nil }
+            self = time
+        }
+    }
+
     /// RFC 3339 in UTC: `2026-11-24T07:16:48Z`.
     public var description: String {
         let date = CivilDate(self)
