@@ -68,9 +68,12 @@ struct RepositoryOptionGroup: ParsableArguments {
         }
         // What makes no sense is wrong usage, whatever a server would say.
         do {
-            let (fqrn, servers) = try address()
-            for url in servers + externalServer { _ = try ServerURL(url, repository: fqrn) }
             _ = try Proxy(proxy)
+            // The check of the cache needs no server, so that there is none is told by whoever does.
+            if name.contains("://") || !server.isEmpty {
+                let (fqrn, servers) = try address()
+                for url in servers + externalServer { _ = try ServerURL(url, repository: fqrn) }
+            }
         } catch let error as TransportError { throw ValidationError(error.message) }
         if let date, UnixTime(date) == nil {
             throw ValidationError("\"\(date)\" is no time: write it as 2026-11-24T10:00:00Z, or 2026-11-24.")
