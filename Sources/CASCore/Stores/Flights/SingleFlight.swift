@@ -47,11 +47,22 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sen
     ) {
         let runner = Task(executorPreference: BlockingPool.shared, priority: priority.ofTasks) { [self] in
             guard table.withLock({ $0.begin(id, of: key) }) else { return }
-            let result: Result<Value, any Error>
-            do { result = .success(try await body()) } catch { result = .failure(error) }
-            for waiter in table.withLock({ $0.finish(id, of: key) }) { waiter.resume(with: result) }
+            do {
+                deliver(try await body(), id, key)
+            } catch {
+                for waiter in table.withLock({ $0.finish(id, of: key) }) { waiter.resume(throwing: error) }
+            }
         }
         if !table.withLock({ $0.attach(runner, to: id, of: key) }) { runner.cancel() }
+    }
+
+    /// Gives the value to all who wait for it, and keeps nothing: who drops it again must be able to rely on nobody
+    /// holding it open, or else it could not be evicted yet.
+    private func deliver(_ value: consuming Value, _ id: Table.FlightID, _ key: Key) {
+        var waiters = table.withLock { $0.finish(id, of: key) }
+        guard let last = waiters.popLast() else { return }
+        for waiter in waiters { waiter.resume(returning: copy value) }
+        last.resume(returning: value)
     }
 }
 
