@@ -2,6 +2,7 @@ import CASCore
 import CPeer
 import CVMFS
 import Glibc
+import Synchronization
 import SystemPackage
 
 /// Objects that are not cached: fetched, verified, inflated and stored, beside the same by hand in C.
@@ -130,17 +131,25 @@ struct ColdJob {
     }
 
     private func load(_ entries: [Entry], of snapshot: Snapshot) async throws {
+        let next = Counter()
         try await withThrowingTaskGroup(of: Void.self) { group in
-            var running = 0
-            for entry in entries {
-                if running == Self.parallel {
-                    try await group.next()
-                    running -= 1
+            for _ in 0..<Self.parallel {
+                group.addTask {
+                    while true {
+                        let index = next.take()
+                        guard index < entries.count else { return }
+                        try await snapshot.file(entries[index]).load()
+                    }
                 }
-                group.addTask { try await snapshot.file(entry).load() }
-                running += 1
             }
             try await group.waitForAll()
         }
     }
+}
+
+/// Deals out numbers from 0 on.
+private final class Counter: Sendable {
+    private let next = Atomic(0)
+
+    func take() -> Int { next.add(1, ordering: .relaxed).oldValue }
 }
