@@ -54,7 +54,13 @@ final class TargetFolder: Sendable {
     func folder(_ name: FileName) throws(Errno) -> TargetFolder {
         try withName(name) { (text) throws(Errno) in
             if mkdirat(descriptor, text, 0o700) != 0, lastError != .fileExists { throw lastError }
-            let folder = openat(descriptor, text, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+            let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+            var folder = openat(descriptor, text, flags)
+            if folder < 0, lastError == .permissionDenied {
+                // An earlier run has given it the published mode, which keeps us out unless we are root.
+                guard fchmodat(descriptor, text, 0o700, AT_SYMLINK_NOFOLLOW) == 0 else { throw lastError }
+                folder = openat(descriptor, text, flags)
+            }
             if folder < 0 { throw lastError }
             return TargetFolder(descriptor: folder)
         }

@@ -38,7 +38,7 @@ struct Info: AsyncParsableCommand {
             ("revision", .unsigned(snapshot.revision)),
             ("rootHash", .string(snapshot.rootHash.description)),
             ("rootCatalogSize", .integer(snapshot.rootCatalogSize)),
-            ("published", manifest.published.map { .string($0.description) } ?? .null),
+            ("published", published(snapshot, manifest).map { .string($0.description) } ?? .null),
             ("ttl", .integer(snapshot.timeToLive)),
             ("hashAlgorithm", .string(snapshot.rootHash.algorithm.name)),
             (
@@ -55,6 +55,11 @@ struct Info: AsyncParsableCommand {
             ("garbageCollectable", .bool(manifest.isGarbageCollectable)),
             ("servers", .array((session.repository.answeringServer.map { [.string($0)] }) ?? [])),
         ])
+    }
+
+    /// When the state that is shown was published: a tagged one by its catalog, the newest by its manifest.
+    private static func published(_ snapshot: Snapshot, _ manifest: Manifest) -> UnixTime? {
+        snapshot.tag == nil ? manifest.published : snapshot.lastModified.map { UnixTime($0) }
     }
 
     private static func json(_ whitelist: Whitelist) -> JSONValue {
@@ -77,7 +82,7 @@ struct Info: AsyncParsableCommand {
             "Repository:   \(trusted.name)",
             "Revision:     \(snapshot.revision)\(snapshot.tag.map { " (tag \($0))" } ?? "")",
             "Root catalog: \(snapshot.rootHash) (\(ByteText.of(snapshot.rootCatalogSize)))",
-            "Published:    \(manifest.published?.description ?? "unknown")",
+            "Published:    \(published(snapshot, manifest)?.description ?? "unknown")",
             "Time to live: \(snapshot.timeToLive) s",
             "Certificate:  \(trusted.certificate.subject), \(trusted.approval.fingerprint)",
         ]
