@@ -105,10 +105,10 @@ struct LookupFigures {
                     name: "Lookup in the catalog, Snapshot", ours: time(whole.ours / count),
                     peer: "\(time(whole.peer / count)) SQLite", ratio: whole.ratio, target: .atMost(1.5)),
                 Figure(
-                    name: "  the same, FileCatalog alone", ours: time(bare.ours / count),
+                    name: "  FileCatalog alone", ours: time(bare.ours / count),
                     peer: "\(time(bare.peer / count)) SQLite", ratio: bare.ratio, target: .none),
                 Figure(
-                    name: "  the same in C, with the path's MD5", ours: time(withMD5.ours / count),
+                    name: "  the query in C with the path's MD5 before it", ours: time(withMD5.ours / count),
                     peer: "\(time(withMD5.peer / count)) SQLite", ratio: withMD5.ratio, target: .none),
             ]
         }

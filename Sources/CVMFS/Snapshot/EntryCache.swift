@@ -1,4 +1,5 @@
 internal import CASCore
+internal import Catalog
 internal import Synchronization
 
 /// Remembers what lookups found, absence too, up to a bound.
@@ -14,27 +15,62 @@ final class EntryCache: Sendable {
     /// An answer in one piece of memory, so that under the lock only a reference changes hands.
     private final class Node: Sendable {
         let path: RepositoryPath
-        let answer: Answer
+        /// `nil`: there is nothing at the path.
+        let attributes: CatalogEntry?
 
-        init(path: RepositoryPath, answer: Answer) {
+        init(path: RepositoryPath, attributes: CatalogEntry?) {
             self.path = path
-            self.answer = answer
+            self.attributes = attributes
+        }
+
+        var answer: Answer {
+            guard let attributes else { return .absent }
+            return .entry(Entry(path: path, attributes: attributes))
         }
     }
 
-    /// A path and its hash, which costs as much as all else in a lookup, so that it is made once.
+    /// A path and its hash, which is made once a lookup.
     struct Key {
         let path: RepositoryPath
-        fileprivate let hash: Int
+        fileprivate let hash: UInt64
 
         init(_ path: RepositoryPath) {
             self.path = path
-            hash = path.hashValue
+            hash = Self.hash(path.bytes)
+        }
+
+        /// Nobody who chooses paths can foresee which of them share a set.
+        private static let seed = UInt64.random(in: 0 ... .max)
+
+        /// Eight bytes at a time. It need not withstand an attack as a dictionary's hash must: paths that collide cost
+        /// each other their places, and never a search.
+        private static func hash(_ path: [UInt8]) -> UInt64 {
+            path.withUnsafeBytes { bytes in
+                var hash = seed ^ UInt64(truncatingIfNeeded: bytes.count)
+                var offset = 0
+                while offset + 8 <= bytes.count {
+                    hash = mixed(hash ^ bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+                    offset += 8
+                }
+                var rest: UInt64 = 0
+                while offset < bytes.count {
+                    rest = rest << 8 | UInt64(bytes[offset])
+                    offset += 1
+                }
+                return mixed(hash ^ rest)
+            }
+        }
+
+        /// Both halves of a product with an odd number that has no pattern.
+        private static func mixed(_ value: UInt64) -> UInt64 {
+            let product = value.multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
+            return product.high ^ product.low
         }
     }
 
     private struct Place {
-        var hash = 0
+        var hash: UInt64 = 0
+        /// 0: the place is empty.
         var lastUse: UInt32 = 0
         var node: Node?
     }
@@ -42,7 +78,13 @@ final class EntryCache: Sendable {
     private struct Shard {
         /// Empty until the first answer comes.
         var places: [Place] = []
-        var clock: UInt32 = 0
+        private var clock: UInt32 = 0
+
+        /// The next time of use, which is not 0.
+        mutating func tick() -> UInt32 {
+            clock = clock == .max ? 1 : clock + 1
+            return clock
+        }
     }
 
     private final class ShardBox: Sendable {
@@ -56,46 +98,49 @@ final class EntryCache: Sendable {
     private let shards: [ShardBox]
     private let setsInShard: Int
 
-    /// - Parameter capacity: entries kept at most, rounded up to whole sets.
+    /// - Parameter capacity: entries kept at most, in whole sets, one a shard at least.
     init(capacity: Int) {
         shards = (0..<Self.shardCount).map { _ in ShardBox() }
         setsInShard = max(1, capacity / (Self.shardCount * Self.placesInSet))
     }
 
+    /// What is remembered of a path.
     subscript(key: Key) -> Answer? {
         get {
-            let node = shards[key.hash & (Self.shardCount - 1)].shard.withLock { shard -> Node? in
+            let node = box(of: key).shard.withLock { shard -> Node? in
                 guard !shard.places.isEmpty else { return nil }
                 for index in places(of: key.hash)
                 where shard.places[index].hash == key.hash && shard.places[index].node?.path == key.path {
-                    shard.clock &+= 1
-                    shard.places[index].lastUse = shard.clock
+                    shard.places[index].lastUse = shard.tick()
                     return shard.places[index].node
                 }
                 return nil
             }
             return node?.answer
         }
-        set {
-            guard let newValue else { return }
-            let node = Node(path: key.path, answer: newValue)
-            // What goes is released outside the lock.
-            let old = shards[key.hash & (Self.shardCount - 1)].shard.withLock { shard -> Node? in
-                if shard.places.isEmpty {
-                    shard.places = Array(repeating: Place(), count: setsInShard * Self.placesInSet)
-                }
-                shard.clock &+= 1
-                let index = Self.place(for: key, among: places(of: key.hash), in: shard.places, at: shard.clock)
-                let old = shard.places[index].node
-                shard.places[index] = Place(hash: key.hash, lastUse: shard.clock, node: node)
-                return old
-            }
-            _ = old
-        }
     }
 
-    private func places(of hash: Int) -> Range<Int> {
-        let set = Int((UInt(bitPattern: hash) / UInt(Self.shardCount)) % UInt(setsInShard))
+    /// Remembers what is at a path; `nil` when there is nothing.
+    func remember(_ attributes: CatalogEntry?, at key: Key) {
+        let node = Node(path: key.path, attributes: attributes)
+        // What goes is released outside the lock.
+        let old = box(of: key).shard.withLock { shard -> Node? in
+            if shard.places.isEmpty {
+                shard.places = Array(repeating: Place(), count: setsInShard * Self.placesInSet)
+            }
+            let now = shard.tick()
+            let index = Self.place(for: key, among: places(of: key.hash), in: shard.places, at: now)
+            let old = shard.places[index].node
+            shard.places[index] = Place(hash: key.hash, lastUse: now, node: node)
+            return old
+        }
+        _ = old
+    }
+
+    private func box(of key: Key) -> ShardBox { shards[Int(key.hash % UInt64(Self.shardCount))] }
+
+    private func places(of hash: UInt64) -> Range<Int> {
+        let set = Int((hash / UInt64(Self.shardCount)) % UInt64(setsInShard))
         return set * Self.placesInSet..<(set + 1) * Self.placesInSet
     }
 
@@ -104,8 +149,9 @@ final class EntryCache: Sendable {
         var best = range.lowerBound
         var bestAge: UInt32 = 0
         for index in range {
-            guard let node = places[index].node else { return index }
-            if places[index].hash == key.hash, node.path == key.path { return index }
+            // The clock begins with 1. Looking at the nodes themselves would cost a count up and down for each.
+            if places[index].lastUse == 0 { return index }
+            if places[index].hash == key.hash, places[index].node?.path == key.path { return index }
             // Right also when the clock has run over.
             let age = clock &- places[index].lastUse
             if age > bestAge {

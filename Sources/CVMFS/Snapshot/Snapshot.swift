@@ -67,7 +67,7 @@ public final class Snapshot: Sendable {
         switch try reading("\(path)", { () throws(CatalogError) in try tree.lookUp(path) }) {
         case .found(let attributes): return .entry(remember(attributes, at: key))
         case .absent:
-            entries[key] = .absent
+            entries.remember(nil, at: key)
             return .absent
         case .needs: return .unknown
         }
@@ -90,7 +90,7 @@ public final class Snapshot: Sendable {
             switch answer {
             case .found(let attributes): return remember(attributes, at: key)
             case .absent:
-                entries[key] = .absent
+                entries.remember(nil, at: key)
                 return nil
             case .needs(let nested): _ = try await tree.load(nested)
             }
