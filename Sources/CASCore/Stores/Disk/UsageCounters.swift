@@ -65,16 +65,22 @@ final class UsageCounters: Sendable {
 
     private struct State {
         let file: Int32
-        /// Two descriptors of the lock `storing`, with locks of their own: one is held, shared, while an object of
-        /// this process is counted and not yet named; with the other it is found out whether any process has such.
-        let storing: Int32
+        /// A second descriptor of the lock `storing`, with which it is found out whether any process stores.
         let probe: Int32
+    }
+
+    /// The lock `storing` is held, shared, while an object of this process is counted and not yet named.
+    private struct Storing {
+        let lock: Int32
         var unnamed = 0
     }
 
     private let path: FilePath
     /// The lock keeps the threads of this process apart; the file's own lock, the processes.
     private let state: Mutex<State>
+    /// Taken inside the other lock where both are; alone when an object has got its name, which then waits for nobody's
+    /// reading and writing.
+    private let storing: Mutex<Storing>
 
     init(in folder: CacheFolder) throws(CASError) {
         path = folder.path.appending("usage")
@@ -84,7 +90,8 @@ final class UsageCounters: Sendable {
                 cplatform_close(opened)
                 opened = -1
             }
-            state = Mutex(State(file: opened, storing: -1, probe: -1))
+            state = Mutex(State(file: opened, probe: -1))
+            storing = Mutex(Storing(lock: -1))
             return
         }
         let opened = try Self.openFile(folder)
@@ -98,7 +105,8 @@ final class UsageCounters: Sendable {
             for file in locks + [opened] { cplatform_close(file) }
             throw error
         }
-        state = Mutex(State(file: opened, storing: locks[0], probe: locks[1]))
+        state = Mutex(State(file: opened, probe: locks[0]))
+        storing = Mutex(Storing(lock: locks[1]))
         try exclusively { file throws(CASError) in
             var header: [UInt64] = try Self.read(file, at: 0, count: 5, path)
             let boot = folder.boot
@@ -111,8 +119,9 @@ final class UsageCounters: Sendable {
 
     deinit {
         state.withLock { state in
-            for file in [state.file, state.storing, state.probe] where file >= 0 { cplatform_close(file) }
+            for file in [state.file, state.probe] where file >= 0 { cplatform_close(file) }
         }
+        storing.withLock { if $0.lock >= 0 { cplatform_close($0.lock) } }
     }
 
     /// False for a folder that is only read and has no good counters.
@@ -135,34 +144,43 @@ final class UsageCounters: Sendable {
     /// Counts an object that is about to get its name. `settle` must follow, whatever becomes of it.
     /// - Parameter limit: the most that all may come to; `nil` counts in any case.
     func reserve(_ charge: Int64, in folder: UInt8, limit: Int64?) throws(CASError) -> Reservation {
-        try withState { state throws(CASError) in
-            var slots = try Self.slots(state.file, at: Self.slotsOffset, count: 256, path)
-            let used = Self.sum(slots).size.bytes
+        try exclusively { file throws(CASError) in
+            var (slot, total) = try Self.slotAndSum(file, folder, path)
+            let used = total.size.bytes
             if let limit, used > limit - charge { return .full(excess: used - (limit - charge)) }
-            if state.unnamed == 0 {
-                let locked = cplatform_lock(state.storing, 0, 1)
-                if locked < 0 { throw CASError(system: locked, "cache file \(path): cannot be locked") }
-            }
-            slots[Int(folder)].bytes += charge
-            slots[Int(folder)].objects += 1
-            do throws(CASError) { try Self.write(state.file, slot: folder, slots[Int(folder)], path) } catch {
-                if state.unnamed == 0 { _ = cplatform_unlock(state.storing) }
+            try beginStoring()
+            slot.bytes += charge
+            slot.objects += 1
+            do throws(CASError) { try Self.write(file, slot: folder, slot, path) } catch {
+                endStoring()
                 throw error
             }
-            state.unnamed += 1
-            return .made(Self.sum(slots))
+            total += StoreUsage(size: .bytes(charge), objects: 1)
+            return .made(total)
+        }
+    }
+
+    private func beginStoring() throws(CASError) {
+        try storing.withLock { storing throws(CASError) in
+            if storing.unnamed == 0 {
+                let locked = cplatform_lock(storing.lock, 0, 1)
+                if locked < 0 { throw CASError(system: locked, "cache file \(path): cannot be locked") }
+            }
+            storing.unnamed += 1
+        }
+    }
+
+    private func endStoring() {
+        storing.withLock { storing in
+            storing.unnamed -= 1
+            if storing.unnamed == 0 { _ = cplatform_unlock(storing.lock) }
         }
     }
 
     /// The object that was counted has its name, or never gets it.
     func settle(_ charge: Int64, in folder: UInt8, isNamed: Bool) throws(CASError) {
         // Afterwards, so that no scan takes the time between for a quiet one.
-        defer {
-            state.withLock { state in
-                state.unnamed -= 1
-                if state.unnamed == 0 { _ = cplatform_unlock(state.storing) }
-            }
-        }
+        defer { endStoring() }
         if !isNamed { try release(charge, in: folder) }
     }
 
@@ -289,6 +307,26 @@ final class UsageCounters: Sendable {
 
     private static func slot(_ folder: UInt8) -> Int64 { slotsOffset + Int64(folder) * 16 }
 
+    /// One folder's counters and the sum of all, without an array: this is done for every object, one thread at a time.
+    private static func slotAndSum(
+        _ file: Int32, _ folder: UInt8, _ path: FilePath
+    ) throws(CASError) -> (slot: Slot, sum: StoreUsage) {
+        let wanted = Int64(256 * MemoryLayout<Slot>.stride)
+        let read = withUnsafeTemporaryAllocation(of: Slot.self, capacity: 256) { buffer in
+            let count = cplatform_read_at(file, buffer.baseAddress, wanted, slotsOffset)
+            var sum = Slot()
+            // What was not read is not looked at.
+            guard count == wanted else { return (count: count, slot: sum, sum: sum) }
+            for slot in buffer {
+                sum.bytes += slot.bounded.bytes
+                sum.objects += slot.bounded.objects
+            }
+            return (count: count, slot: buffer[Int(folder)].bounded, sum: sum)
+        }
+        try check(read.count, of: wanted, path)
+        return (read.slot, StoreUsage(size: .bytes(read.sum.bytes), objects: read.sum.objects))
+    }
+
     private static func sum(_ slots: [Slot]) -> StoreUsage {
         var (bytes, objects) = (Int64(0), Int64(0))
         for slot in slots {
@@ -314,11 +352,16 @@ final class UsageCounters: Sendable {
             result = cplatform_read_at(file, buffer.baseAddress, wanted, offset)
             initialized = result == wanted ? count : 0
         }
+        try check(result, of: wanted, path)
+        return values
+    }
+
+    /// Judges what a read has given.
+    private static func check(_ result: Int64, of wanted: Int64, _ path: FilePath) throws(CASError) {
         if result < 0 { throw CASError(system: Int32(result), "cache file \(path): cannot be read") }
         guard result == wanted else {
             throw CASError(.damagedCache, "cache file \(path): is too short; remove it while no program uses the cache")
         }
-        return values
     }
 
     private static func write<Value: BitwiseCopyable>(
