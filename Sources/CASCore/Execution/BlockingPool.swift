@@ -77,25 +77,47 @@ private final class JobQueue: @unchecked Sendable {
     private var demand: Deque<UnownedJob> = []
     private var prefetch: Deque<UnownedJob> = []
     private var isStopping = false
+    private var sleepers = 0
+    /// A sleeper was woken and has not come yet.
+    private var isCalled = false
 
     deinit { cplatform_gate_destroy(gate) }
 
     func append(_ job: UnownedJob, isDemand: Bool) {
         cplatform_gate_lock(gate)
         if isDemand { demand.append(job) } else { prefetch.append(job) }
+        let wakes = callsSleeper()
         cplatform_gate_unlock(gate)
-        cplatform_gate_signal(gate)
+        if wakes { cplatform_gate_signal(gate) }
     }
 
     /// Waits for a job; `nil` when the pool is gone and nothing is left to do.
     func next() -> UnownedJob? {
         cplatform_gate_lock(gate)
-        defer { cplatform_gate_unlock(gate) }
         while true {
-            if let job = demand.popFirst() ?? prefetch.popFirst() { return job }
-            if isStopping { return nil }
+            if let job = demand.popFirst() ?? prefetch.popFirst() {
+                let wakes = !(demand.isEmpty && prefetch.isEmpty) && callsSleeper()
+                cplatform_gate_unlock(gate)
+                if wakes { cplatform_gate_signal(gate) }
+                return job
+            }
+            if isStopping {
+                cplatform_gate_unlock(gate)
+                return nil
+            }
+            sleepers += 1
             cplatform_gate_wait(gate)
+            sleepers -= 1
+            isCalled = false
         }
+    }
+
+    /// Whether a thread that sleeps is to be woken now: one at a time, which wakes the next one when it finds more than
+    /// one job. So threads that are about to finish come to most jobs before a thread has to be woken for them.
+    private func callsSleeper() -> Bool {
+        guard sleepers > 0, !isCalled else { return false }
+        isCalled = true
+        return true
     }
 
     func stop() {
