@@ -60,7 +60,7 @@ struct InflateBudgetTests {
     }
 
     @Test("many threads at once never map more than the budget, nor get each other's room")
-    func threads() async throws {
+    func concurrently() async throws {
         let budget = InflateBudget(bytes: 2 * Self.mebibyte, idleBytes: Self.mebibyte)
         let seed = SeededGenerator(for: "threads that share a budget").seed
         let got = await withTaskGroup(of: Int.self) { group in

@@ -98,7 +98,7 @@ struct BlockingPoolTests {
     }
 
     @Test("many jobs from many tasks all run, each once")
-    func many() async throws {
+    func concurrently() async throws {
         let pool = BlockingPool(threads: 3)
         let jobs = Record()
         try await withThrowingTaskGroup(of: Int.self) { group in

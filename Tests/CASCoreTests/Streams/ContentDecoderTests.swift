@@ -326,7 +326,7 @@ struct ContentDecoderTests {
     }
 
     @Test("decoders on many threads share a small budget, and none fails or waits")
-    func threads() async throws {
+    func concurrently() async throws {
         let budget = InflateBudget(bytes: 1 << 20, idleBytes: 1 << 19)
         let seed = SeededGenerator(for: "decoders on many threads").seed
         try await withThrowingTaskGroup(of: Void.self) { group in
