@@ -139,9 +139,6 @@ final class CatalogTree: Sendable {
         }
     }
 
-    /// How many nested catalogs are loaded.
-    var loadedCount: Int { nested.withLock { $0.count } }
-
     private func nearest(to path: RepositoryPath, excludingPath: Bool) -> Mounted {
         let mounted = nested.withLock { $0.nearest(to: path, excludingPath: excludingPath) }
         guard let mounted else { return root }

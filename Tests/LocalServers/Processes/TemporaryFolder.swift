@@ -42,7 +42,12 @@ package func writeFile(_ bytes: some Sequence<UInt8>, to path: String) throws {
 
 /// The bytes of a file; `nil` when it cannot be opened.
 package func readFile(_ path: String) -> [UInt8]? {
-    guard let file = fopen(path, "r") else { return nil }
+    readFile(path.utf8CString.dropLast().map { UInt8(bitPattern: $0) })
+}
+
+/// The same for a path that need not be UTF-8.
+package func readFile(_ path: [UInt8]) -> [UInt8]? {
+    guard let file = fopen(path.map { CChar(bitPattern: $0) } + [0], "r") else { return nil }
     defer { fclose(file) }
     var bytes: [UInt8] = []
     var piece = [UInt8](repeating: 0, count: 1 << 16)
