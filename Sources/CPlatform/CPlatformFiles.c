@@ -12,15 +12,6 @@
 #include <sys/sysmacros.h>
 #endif
 
-int cplatform_set_xattr(int descriptor, const char *name, const void *value, size_t count) {
-#ifdef __linux__
-    int result = fsetxattr(descriptor, name, value, count, 0);
-#else
-    int result = fsetxattr(descriptor, name, value, count, 0, 0);
-#endif
-    return result == 0 ? 0 : errno;
-}
-
 int cplatform_set_link_xattr(int folder, const char *entry, const char *name, const void *value, size_t count) {
 #ifdef __linux__
     // A symlink cannot be opened for this, and no call takes a folder: its path below /proc does.

@@ -7,9 +7,7 @@
 
 /// Each returns 0 or an errno.
 
-/// Sets an extended attribute of an open file or directory; `name` ends with a NUL.
-int cplatform_set_xattr(int descriptor, const char *name, const void *value, size_t count);
-/// Sets an extended attribute of a directory's entry, without following a symlink.
+/// Sets an extended attribute of a directory's entry, without following a symlink; `name` ends with a NUL.
 int cplatform_set_link_xattr(int folder, const char *entry, const char *name, const void *value, size_t count);
 /// Makes a fifo, socket or device.
 int cplatform_make_node(int folder, const char *entry, uint32_t mode, uint32_t major, uint32_t minor);
