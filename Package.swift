@@ -26,6 +26,7 @@ let package = Package(
         .library(name: "Transport", targets: ["Transport"]),
         .library(name: "Signing", targets: ["Signing"]),
         .library(name: "CVMFS", targets: ["CVMFS"]),
+        .library(name: "Publishing", targets: ["Publishing"]),
         .library(name: "CVMFSTesting", targets: ["CVMFSTesting"]),
         .executable(name: "cvmfs", targets: ["CVMFSTool"]),
     ],
@@ -79,13 +80,20 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         .target(
+            name: "Publishing",
+            dependencies: [
+                "CASCore", "Catalog", "Signing", "Transport", "CVMFS", "CPlatform",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ], swiftSettings: settings),
+        .target(
             name: "CVMFSTesting",
             dependencies: ["CASCore", "Transport", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: settings),
         .executableTarget(
             name: "CVMFSTool",
             dependencies: [
-                "CVMFS",
+                "CVMFS", "Publishing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
@@ -131,6 +139,12 @@ let package = Package(
             dependencies: [
                 "CVMFS", "CSQLite", "COpenSSL", "CKernelCalls", "CatalogFixtures", "FixtureTrees", "LocalServers",
                 "RepositoryMaker",
+            ], swiftSettings: settings),
+        .testTarget(
+            name: "PublishingTests",
+            dependencies: [
+                "Publishing", "CVMFS", "CSQLite", "CatalogFixtures", "FixtureTrees", "LocalServers", "RepositoryMaker",
+                .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests", dependencies: ["CASCore", "CVMFSTool", "LocalServers", "FixtureTrees"],

@@ -19,6 +19,7 @@ package final class SquidServer: Sendable {
         port = try ReservedPort()
         let configuration = """
             http_port 127.0.0.1:\(port.number)
+            visible_hostname localhost
             http_access allow all
             cache_mem 64 MB
             maximum_object_size_in_memory 16 MB
