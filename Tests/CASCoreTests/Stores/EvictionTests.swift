@@ -211,6 +211,27 @@ struct EvictionTests {
         #expect(used.objects < 12_000 * 15 / 16)
     }
 
+    @Test("where the oldest are in use, the next oldest go and the youngest stay")
+    func oldestInUse() async throws {
+        let store = try DiskStore(at: folder.path, limit: .gibibytes(1), reserve: .zero)
+        let objects = samples(1200)
+        var handles: [any StoredObject] = []
+        for (number, object) in objects.enumerated() {
+            let handle = try await store.store(object)
+            let name = ObjectName(object.id)
+            let file = name.withPointer { cplatform_open_file(store.files.folder.descriptor, $0, 0) }
+            cplatform_set_accessed(file, 1000 * 1_000_000_000 + Int64(number))
+            cplatform_close(file)
+            if number < 400 { handles.append(handle) }
+        }
+        // A full disk asks for 256 objects of 4 KiB at least: the oldest 400 are open, so 400 to 656 have to go.
+        #expect(try store.files.evictor.makeRoom(for: .fullDisk))
+        #expect(objects[..<400].allSatisfy { store.contains($0.id) })
+        #expect(objects[900...].allSatisfy { store.contains($0.id) })
+        #expect(objects[400..<900].count { !store.contains($0.id) } >= 200)
+        withExtendedLifetime(handles) {}
+    }
+
     @Test("space on the disk is left to others")
     func reserve() async throws {
         var space = cplatform_space()

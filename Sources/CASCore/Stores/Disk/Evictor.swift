@@ -15,6 +15,8 @@ final class Evictor: Sendable {
     private static let spaceInterval: Int64 = 4 << 20
     /// How often one writer makes room for one write; other processes may fill the disk as fast.
     private static let mostAttempts = 64
+    /// Turns of one eviction, each with a later cut; the last one takes whatever can go.
+    private static let mostTurns = 8
 
     let policy: EvictionPolicy
     private let folder: CacheFolder
@@ -150,18 +152,22 @@ final class Evictor: Sendable {
         // Another may have made it already.
         if goal <= 0 { return true }
         var freed: Int64 = 0
-        for attempt in 0..<3 {
-            // Objects in use do not go, so what was estimated may not be enough; in the end everything else must.
-            var cut = Int64.max
-            if attempt < 2 {
-                let seen: EvictionSample
-                if let sample { seen = sample } else { seen = try look(from: start, pinned) }
-                cut = seen.cut(freeing: goal - freed)
-                sample = nil
-            }
+        var cut = Int64.min
+        var kept: Int64 = 0
+        for turn in 0..<Self.mostTurns {
+            let seen: EvictionSample
+            if let sample { seen = sample } else { seen = try look(from: start, pinned) }
+            sample = nil
+            // Objects in use do not go, and a sample is an estimate: when both left something missing, the cut steps
+            // over what was kept and takes in the next oldest, twice as much as is missing with every turn.
+            let missing = (goal - freed) << Int64(turn)
+            cut = turn == Self.mostTurns - 1 ? .max : max(cut, seen.cut(freeing: missing + kept))
+            kept = 0
             for number in ObjectFolder.all where freed < goal {
                 let number = ObjectFolder(number: number.number &+ start)
-                freed += try sweep(number, cut: cut, goal: goal - freed, &pinned)
+                let swept = try sweep(number, cut: cut, goal: goal - freed, &pinned)
+                freed += swept.freed
+                kept += swept.kept
             }
             if freed >= goal || cut == .max { break }
         }
@@ -185,19 +191,21 @@ final class Evictor: Sendable {
     }
 
     /// Evicts from one folder what was last used up to the cut, until the goal is reached.
+    /// - Returns: bytes that came free, and bytes up to the cut that stayed, in use mostly.
     private func sweep(
         _ number: ObjectFolder, cut: Int64, goal: Int64, _ pinned: inout PinnedObjects
-    ) throws(CASError) -> Int64 {
+    ) throws(CASError) -> (freed: Int64, kept: Int64) {
         var victims = try number.scan(folder, correcting: usage)[...].filter {
             $0.accessed <= cut && !pinned.contains($0.id)
         }[...]
+        let found = victims.reduce(0) { $0 + UsageCounters.charge($1.size) }
         var freed: Int64 = 0
         while !victims.isEmpty, freed < goal {
             let step = victims.prefix(Self.stepCount)
             victims = victims.dropFirst(Self.stepCount)
             freed += try removeStep(step, in: number, cut: cut, goal: goal - freed, &pinned)
         }
-        return freed
+        return (freed, max(0, found - freed))
     }
 
     private func removeStep(
