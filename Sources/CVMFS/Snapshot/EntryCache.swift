@@ -12,23 +12,6 @@ final class EntryCache: Sendable {
         case absent
     }
 
-    /// An answer in one piece of memory, so that under the lock only a reference changes hands.
-    private final class Node: Sendable {
-        let path: RepositoryPath
-        /// `nil`: there is nothing at the path.
-        let attributes: CatalogEntry?
-
-        init(path: RepositoryPath, attributes: CatalogEntry?) {
-            self.path = path
-            self.attributes = attributes
-        }
-
-        var answer: Answer {
-            guard let attributes else { return .absent }
-            return .entry(Entry(path: path, attributes: attributes))
-        }
-    }
-
     /// A path and its hash, which is made once a lookup.
     struct Key {
         let path: RepositoryPath
@@ -72,7 +55,15 @@ final class EntryCache: Sendable {
         var hash: UInt64 = 0
         /// 0: the place is empty.
         var lastUse: UInt32 = 0
-        var node: Node?
+        /// `nil`: there is nothing at the path.
+        var entry: Entry.Storage?
+        /// The path of which that is remembered; where there is an entry, the entry's own.
+        var absent: RepositoryPath?
+
+        func isOf(_ key: Key) -> Bool {
+            guard hash == key.hash else { return false }
+            return if let entry { entry.path == key.path } else { absent == key.path }
+        }
     }
 
     private struct Shard {
@@ -107,32 +98,30 @@ final class EntryCache: Sendable {
     /// What is remembered of a path.
     subscript(key: Key) -> Answer? {
         get {
-            let node = box(of: key).shard.withLock { shard -> Node? in
+            box(of: key).shard.withLock { shard -> Answer? in
                 guard !shard.places.isEmpty else { return nil }
-                for index in places(of: key.hash)
-                where shard.places[index].hash == key.hash && shard.places[index].node?.path == key.path {
+                for index in places(of: key.hash) where shard.places[index].isOf(key) {
                     shard.places[index].lastUse = shard.tick()
-                    return shard.places[index].node
+                    return shard.places[index].entry.map { .entry(Entry($0)) } ?? .absent
                 }
                 return nil
             }
-            return node?.answer
         }
     }
 
     /// Remembers what is at a path; `nil` when there is nothing.
-    func remember(_ attributes: CatalogEntry?, at key: Key) {
-        let node = Node(path: key.path, attributes: attributes)
+    func remember(_ entry: Entry?, at key: Key) {
         // What goes is released outside the lock.
-        let old = box(of: key).shard.withLock { shard -> Node? in
+        let old = box(of: key).shard.withLock { shard -> Place in
             if shard.places.isEmpty {
                 shard.places = Array(repeating: Place(), count: setsInShard * Self.placesInSet)
             }
             let now = shard.tick()
             let index = Self.place(for: key, among: places(of: key.hash), in: shard.places, at: now)
-            let old = shard.places[index].node
-            shard.places[index] = Place(hash: key.hash, lastUse: now, node: node)
-            return old
+            var place = Place(
+                hash: key.hash, lastUse: now, entry: entry?.storage, absent: entry == nil ? key.path : nil)
+            swap(&place, &shard.places[index])
+            return place
         }
         _ = old
     }
@@ -149,9 +138,9 @@ final class EntryCache: Sendable {
         var best = range.lowerBound
         var bestAge: UInt32 = 0
         for index in range {
-            // The clock begins with 1. Looking at the nodes themselves would cost a count up and down for each.
+            // The clock begins with 1. Looking at the entries themselves would cost a count up and down for each.
             if places[index].lastUse == 0 { return index }
-            if places[index].hash == key.hash, places[index].node?.path == key.path { return index }
+            if places[index].isOf(key) { return index }
             // Right also when the clock has run over.
             let age = clock &- places[index].lastUse
             if age > bestAge {

@@ -2,7 +2,7 @@ internal import CASCore
 
 /// The nested catalogs that are loaded, by the paths where they are mounted.
 ///
-/// Finds the one nearest above a path in one pass over its bytes, without making the paths in between.
+/// Finds the one nearest above a path without making the paths in between, and mostly without hashing any of them.
 struct MountedCatalogs {
     // Several under one hash are a collision, by chance or somebody's work.
     private var byHash: [UInt64: [CatalogTree.Mounted]] = [:]
@@ -36,30 +36,25 @@ struct MountedCatalogs {
     func nearest(to path: RepositoryPath, excludingPath: Bool) -> CatalogTree.Mounted? {
         guard count > 0 else { return nil }
         return path.bytes.withUnsafeBufferPointer { bytes in
-            var found: CatalogTree.Mounted?
-            var hash = Self.seed
-            for (index, byte) in bytes.enumerated() {
-                if byte == UInt8(ascii: "/"), index > 0, let mounted = mounted(hash, bytes[..<index]) {
-                    found = mounted
-                }
-                hash = Self.extend(hash, byte)
+            if !excludingPath, let mounted = mounted(bytes[...]) { return mounted }
+            var end = bytes.count
+            while let slash = bytes[..<end].lastIndex(of: UInt8(ascii: "/")), slash > 0 {
+                if let mounted = mounted(bytes[..<slash]) { return mounted }
+                end = slash
             }
-            if !excludingPath, let mounted = mounted(hash, bytes[...]) { found = mounted }
-            return found
+            return nil
         }
     }
 
-    private func mounted(_ hash: UInt64, _ path: Slice<UnsafeBufferPointer<UInt8>>) -> CatalogTree.Mounted? {
+    private func mounted(_ path: Slice<UnsafeBufferPointer<UInt8>>) -> CatalogTree.Mounted? {
         guard lengths & Self.bit(of: path.count) != 0 else { return nil }
-        return byHash[hash]?.first { $0.path.bytes.elementsEqual(path) }
+        return byHash[Self.hash(path)]?.first { $0.path.bytes.elementsEqual(path) }
     }
 
     private static func bit(of length: Int) -> UInt64 { 1 << UInt64(length & 63) }
 
-    // FNV-1a.
-    private static let seed: UInt64 = 0xCBF2_9CE4_8422_2325
-
-    private static func extend(_ hash: UInt64, _ byte: UInt8) -> UInt64 { (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-
-    private static func hash(_ bytes: [UInt8]) -> UInt64 { bytes.reduce(seed) { extend($0, $1) } }
+    /// FNV-1a.
+    private static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
+        bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    }
 }
