@@ -1,4 +1,4 @@
-internal import SystemPackage
+package import SystemPackage
 
 #if canImport(Glibc)
     internal import Glibc
@@ -7,9 +7,9 @@ internal import SystemPackage
 #endif
 
 /// Small local files, read and replaced whole. Blocks, so it is called from the pool.
-enum LocalFile {
+package enum LocalFile {
     /// The content of a file of at most `limit` bytes; `nil` when there is none.
-    static func read(_ path: FilePath, limit: Int) throws -> [UInt8]? {
+    package static func read(_ path: FilePath, limit: Int) throws -> [UInt8]? {
         let file: FileDescriptor
         do {
             file = try FileDescriptor.open(path, .readOnly, options: [.closeOnExec, .nonBlocking])
@@ -28,7 +28,8 @@ enum LocalFile {
     }
 
     /// Puts a file in place by renaming, so that a reader sees the old content or the new, also after a crash.
-    static func replace(_ path: FilePath, with content: [UInt8], mode: FilePermissions = .ownerReadWrite) throws {
+    package static func replace(_ path: FilePath, with content: [UInt8], mode: FilePermissions = .ownerReadWrite) throws
+    {
         var temporary = path
         temporary.removeLastComponent()
         let name = path.lastComponent?.string ?? "file"
@@ -54,7 +55,7 @@ enum LocalFile {
     static func isReadable(_ path: FilePath) -> Bool { path.withPlatformString { access($0, R_OK) } == 0 }
 
     /// The names in a folder, without `.` and `..`, sorted; `nil` when the path is no folder.
-    static func names(in folder: FilePath) throws -> [String]? {
+    package static func names(in folder: FilePath) throws -> [String]? {
         guard let stream = folder.withPlatformString({ opendir($0) }) else {
             if errno == ENOTDIR { return nil }
             throw Errno(rawValue: errno)

@@ -63,6 +63,9 @@ public struct Certificate: Sendable, Hashable {
     /// The certificate in PEM.
     public var pem: [UInt8] { PEMBlock.text(label: "CERTIFICATE", der: der) }
 
+    /// Whether it is the certificate of this key's public part.
+    package func belongs(to key: RSAPrivateKey) -> Bool { (try? key.masterKey.key) == publicKey }
+
     /// Makes a certificate that vouches for itself, as repositories have it.
     ///
     /// - Parameters:
