@@ -1,0 +1,33 @@
+public import CASCore
+
+/// Where a repository's objects and the files of its root are kept: a folder that a web server serves, or a service
+/// behind a network.
+///
+/// Implementations may block for the disk: whoever calls them does so on an executor that may block
+/// (`BlockingPool.shared`). All of them may be called by several tasks at once. Source: format 2.
+public protocol ObjectUploader: Sendable {
+    /// Whether the object is there, under the name that its kind gives it.
+    func contains(_ object: ObjectID) async throws(PublishingError) -> Bool
+
+    /// Stores an object's bytes under its name, whole or not at all. What is there already is not written again.
+    ///
+    /// - Parameter stored: the bytes whose hash is the object's name; they are not hashed again.
+    func upload(_ stored: StoredBytes, as object: ObjectID) async throws(PublishingError)
+
+    /// Replaces a file of the repository's root, such as `.cvmfspublished`, at once and durably.
+    func replace(_ name: String, with bytes: [UInt8]) async throws(PublishingError)
+
+    /// The bytes of a file of the repository's root; `nil` when there is none.
+    /// - Parameter limit: the most bytes that it may have.
+    func read(_ name: String, limit: Int) async throws(PublishingError) -> [UInt8]?
+
+    /// Returns when everything uploaded before would outlive a crash of the machine.
+    func synchronize() async throws(PublishingError)
+}
+
+/// An object's bytes as they are to be stored.
+public enum StoredBytes: Sendable {
+    case bytes([UInt8])
+    /// A file that becomes the object. It is gone afterwards.
+    case file(at: String)
+}

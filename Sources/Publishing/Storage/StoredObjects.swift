@@ -1,0 +1,134 @@
+package import CASCore
+internal import CPlatform
+
+#if canImport(Glibc)
+    internal import Glibc
+#else
+    internal import Darwin
+#endif
+
+/// An object's file in a storage folder.
+package struct StoredFile: Sendable, Hashable {
+    /// Hash and kind; how it is compressed the name does not say.
+    package let object: ObjectID
+    /// Bytes as stored.
+    package let size: Int64
+}
+
+extension LocalStorage {
+    /// The objects in one of the 256 folders, unsorted. Other files are nobody's business.
+    package func objects(inFolder number: UInt8) throws(PublishingError) -> [StoredFile] {
+        let name = "data/\(Self.folderName(number))"
+        var listing: OpaquePointer?
+        let opened = cplatform_listing_open(folder, name, &listing)
+        if opened == -ENOENT { return [] }
+        guard opened >= 0, let listing else { throw failure(opened, name, "cannot be listed") }
+        defer { cplatform_listing_close(listing) }
+        var files: [StoredFile] = []
+        while true {
+            var entry: UnsafePointer<CChar>?
+            let result = cplatform_listing_next(listing, &entry)
+            guard result >= 0 else { throw failure(result, name, "cannot be listed") }
+            guard result > 0, let entry else { return files }
+            let text = String(cString: entry)
+            guard let object = Self.object(named: text, inFolder: number) else { continue }
+            var status = cplatform_status()
+            guard cplatform_status_at(folder, "\(name)/\(text)", &status) >= 0, status.is_regular != 0 else { continue }
+            files.append(StoredFile(object: object, size: status.size))
+        }
+    }
+
+    /// Reads back an object's name: 38 digits, the algorithm's suffix, perhaps a kind's letter.
+    static func object(named name: String, inFolder number: UInt8) -> ObjectID? {
+        let text = folderName(number) + name
+        // Names have lower-case digits only; `ContentHash` reads either case.
+        if let hash = ContentHash(text) { return hash.description == text ? ObjectID(hash) : nil }
+        guard let last = text.utf8.last, let kind = ObjectKind(rawValue: last), kind != .file else { return nil }
+        let rest = text.dropLast()
+        guard let hash = ContentHash(rest), hash.description == rest else { return nil }
+        return ObjectID(hash, kind: kind)
+    }
+
+    /// Removes an object; false when it was not there.
+    @discardableResult
+    package func remove(_ object: ObjectID) throws(PublishingError) -> Bool {
+        let result = cplatform_remove_file(folder, object.serverPath)
+        if result == -ENOENT { return false }
+        guard result >= 0 else { throw failure(result, object.serverPath, "cannot be removed") }
+        return true
+    }
+
+    /// Removes what killed writers left below `data/txn`. The caller holds the repository's lock, so that no other
+    /// writer is there.
+    package func removeAbandoned() throws(PublishingError) {
+        var listing: OpaquePointer?
+        let opened = cplatform_listing_open(folder, "data/txn", &listing)
+        if opened == -ENOENT { return }
+        guard opened >= 0, let listing else { throw failure(opened, "data/txn", "cannot be listed") }
+        defer { cplatform_listing_close(listing) }
+        var entry: UnsafePointer<CChar>?
+        while cplatform_listing_next(listing, &entry) > 0, let entry {
+            _ = cplatform_remove_file(folder, "data/txn/\(String(cString: entry))")
+        }
+    }
+
+    /// A path for a scratch file of the caller's in the storage's file system, so that it can become an object.
+    package func scratchPath() -> String {
+        "\(path)/data/txn/\(String(UInt64.random(in: 0 ... .max), radix: 36))"
+    }
+
+    /// The stored bytes of an object, as they are and unverified; `nil` when it is not there.
+    package func stored(_ object: ObjectID, limit: Int) throws(PublishingError) -> [UInt8]? {
+        try read(path: object.serverPath, limit: limit)
+    }
+
+    /// Verifies an object and unpacks it into a new file.
+    ///
+    /// - Parameters:
+    ///   - target: the file, which is made or emptied. When the call throws it is gone.
+    ///   - limit: the most plain bytes.
+    /// - Throws: `corrupt` when the object is absent or damaged, or longer than the limit.
+    package func unpack(
+        _ object: ObjectID, to target: String, limit: Int64 = Limits.unknownObjectBytes
+    ) throws(PublishingError) {
+        let input = cplatform_open_file(folder, object.serverPath, 0)
+        guard input >= 0 else {
+            if input == -ENOENT { throw PublishingError(.corrupt, "object \(object) is missing in \(path)") }
+            throw failure(input, object.serverPath, "cannot be opened")
+        }
+        defer { cplatform_close(input) }
+        let output = open(target, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard output >= 0 else { throw failure(-errno, target, "cannot be made") }
+        defer { cplatform_close(output) }
+        do throws(PublishingError) {
+            try unpack(object, from: input, to: output, limit: limit)
+        } catch {
+            unlink(target)
+            throw error
+        }
+    }
+
+    private func unpack(
+        _ object: ObjectID, from input: Int32, to output: Int32, limit: Int64
+    ) throws(PublishingError) {
+        let content = FileOutput(descriptor: output, label: object.description)
+        let decoder = ContentDecoder(id: object, size: .atMost(limit), output: content)
+        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 64)
+        defer { piece.deallocate() }
+        var offset: Int64 = 0
+        do throws(CASError) {
+            try decoder.restart(expectedLength: nil)
+            while true {
+                let count = cplatform_read_at(input, piece.baseAddress, Int64(piece.count), offset)
+                guard count >= 0 else { throw CASError(.system, "\(object) cannot be read (\(-count))") }
+                if count == 0 { break }
+                try decoder.write(UnsafeRawBufferPointer(rebasing: piece[..<Int(count)]).bytes)
+                offset += count
+            }
+            try decoder.finish()
+        } catch {
+            let code: PublishingError.Code = error.isBadData ? .corrupt : .storage
+            throw PublishingError(code, "storage \(path): object \(object) cannot be unpacked", cause: error)
+        }
+    }
+}
