@@ -49,6 +49,8 @@ let package = Package(
         systemLibrary("CDeflate", pkgConfig: "libdeflate", apt: "libdeflate-dev", brew: "libdeflate"),
         systemLibrary("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev", brew: "curl"),
         .target(name: "CPlatform"),
+        // libarchive's headers only: the library is loaded when it is first used.
+        .target(name: "CArchive", dependencies: ["CPlatform"]),
 
         // The four that stand alone
         .target(
@@ -82,7 +84,7 @@ let package = Package(
         .target(
             name: "Publishing",
             dependencies: [
-                "CASCore", "Catalog", "Signing", "Transport", "CVMFS", "CPlatform",
+                "CASCore", "Catalog", "Signing", "Transport", "CVMFS", "CPlatform", "CArchive", "COpenSSL",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
@@ -143,7 +145,8 @@ let package = Package(
         .testTarget(
             name: "PublishingTests",
             dependencies: [
-                "Publishing", "CVMFS", "CSQLite", "CatalogFixtures", "FixtureTrees", "LocalServers", "RepositoryMaker",
+                "Publishing", "CVMFS", "CSQLite", "CKernelCalls", "CatalogFixtures", "FixtureTrees", "LocalServers",
+                "RepositoryMaker",
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         .testTarget(

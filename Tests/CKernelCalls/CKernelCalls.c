@@ -23,3 +23,5 @@ int kernel_open_in_root(int root, const char *path, int follows_last) {
 long kernel_xattr(const char *path, const char *name, void *value, unsigned long size) {
     return lgetxattr(path, name, value, size);
 }
+
+long kernel_xattr_names(const char *path, char *names, unsigned long size) { return llistxattr(path, names, size); }

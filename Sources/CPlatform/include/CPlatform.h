@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "CacheFiles.h"
+#include "LoadedLibrary.h"
 
 /// Starts a detached thread that calls `body(context)`. Returns 0 or an errno.
 int cplatform_start_thread(const char *name, void (*body)(void *), void *context);

@@ -12,4 +12,7 @@ int kernel_open_in_root(int root, const char *path, int follows_last);
 /// The length of an extended attribute of an entry itself, a symlink too, which goes into `value`; or -1.
 long kernel_xattr(const char *path, const char *name, void *value, unsigned long size);
 
+/// The names of an entry's own extended attributes, each with a NUL behind it: their length, or -1.
+long kernel_xattr_names(const char *path, char *names, unsigned long size);
+
 #endif
