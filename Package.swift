@@ -27,6 +27,7 @@ let package = Package(
         .library(name: "Signing", targets: ["Signing"]),
         .library(name: "CVMFS", targets: ["CVMFS"]),
         .library(name: "Publishing", targets: ["Publishing"]),
+        .library(name: "FUSE", targets: ["FUSE"]),
         .library(name: "CVMFSTesting", targets: ["CVMFSTesting"]),
         .executable(name: "cvmfs", targets: ["CVMFSTool"]),
     ],
@@ -51,6 +52,7 @@ let package = Package(
         .target(name: "CPlatform"),
         // libarchive's headers only: the library is loaded when it is first used.
         .target(name: "CArchive", dependencies: ["CPlatform"]),
+        .target(name: "CFUSE"),
 
         // The four that stand alone
         .target(
@@ -69,6 +71,11 @@ let package = Package(
         .target(
             name: "Catalog",
             dependencies: ["CASCore", "CSQLite", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: settings),
+
+        // The kernel's protocol, alone
+        .target(
+            name: "FUSE", dependencies: ["CFUSE", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: settings),
 
         // Composition
@@ -147,6 +154,20 @@ let package = Package(
             dependencies: [
                 "Publishing", "CVMFS", "CSQLite", "CKernelCalls", "CatalogFixtures", "FixtureTrees", "LocalServers",
                 "RepositoryMaker",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ], swiftSettings: settings),
+        // MemoryFiles is a file system for tests of FUSE; MemoryFilesServer serves one in a process that can be killed.
+        .target(
+            name: "MemoryFiles", dependencies: ["FUSE", .product(name: "SystemPackage", package: "swift-system")],
+            path: "Tests/MemoryFiles", swiftSettings: settings),
+        .executableTarget(
+            name: "MemoryFilesServer",
+            dependencies: ["FUSE", "MemoryFiles", .product(name: "SystemPackage", package: "swift-system")],
+            path: "Tests/MemoryFilesServer", swiftSettings: settings),
+        .testTarget(
+            name: "FUSETests",
+            dependencies: [
+                "FUSE", "CFUSE", "FixtureTrees", "MemoryFiles", "MemoryFilesServer",
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         .testTarget(

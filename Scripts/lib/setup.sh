@@ -51,5 +51,25 @@ require_packages() {
     fi
 }
 
-BUILD_PACKAGES=(libsqlite3-dev libssl-dev zlib1g-dev libcurl4-openssl-dev libdeflate-dev libarchive-dev pkg-config)
-TEST_PACKAGES=(nginx-light squid openssl attr libarchive-tools xz-utils zstd bzip2 umoci skopeo)
+BUILD_PACKAGES=(
+    libsqlite3-dev
+    libssl-dev
+    zlib1g-dev
+    libcurl4-openssl-dev
+    libdeflate-dev
+    libarchive-dev
+    pkg-config
+)
+TEST_PACKAGES=(
+    nginx-light
+    squid
+    openssl
+    attr
+    libarchive-tools
+    xz-utils
+    zstd
+    bzip2
+    umoci
+    skopeo
+    fuse3
+)

@@ -1,0 +1,72 @@
+internal import CFUSE
+internal import Glibc
+internal import SystemPackage
+
+/// What all channels of a session share.
+final class SharedState: Sendable {
+    let pending = PendingRequests()
+    let buffers: ReplyBuffers
+    let counts = RequestCounts()
+    let agreement: Agreement
+
+    init(agreement: Agreement) {
+        self.agreement = agreement
+        buffers = ReplyBuffers(
+            capacity: agreement.transferBytes, withPipes: agreement.features.contains(.spliceWrite))
+    }
+}
+
+/// An open device: the one of the mount, or a clone of it. It is closed when nobody can answer on it any more.
+final class Channel: Sendable {
+    let descriptor: Int32
+    let shared: SharedState
+
+    init(adopting descriptor: Int32, shared: SharedState) {
+        self.descriptor = descriptor
+        self.shared = shared
+    }
+
+    deinit { cfuse_close(descriptor) }
+
+    func reply(to unique: UInt64, _ error: Errno) {
+        check(cfuse_reply(descriptor, unique, error.rawValue, nil, 0))
+    }
+
+    func reply(to unique: UInt64, _ body: UnsafeRawBufferPointer) {
+        let result = cfuse_reply(descriptor, unique, 0, body.baseAddress, body.count)
+        if result != 0 { fail(unique, result) }
+    }
+
+    func reply(to unique: UInt64, from file: Int32, at offset: Int64, count: Int) {
+        guard count <= shared.buffers.capacity, let taken = TakenBuffer(from: shared.buffers) else {
+            return reply(to: unique, .noMemory)
+        }
+        let buffer = taken.buffer
+        // A few pages are copied sooner than moved.
+        let pipes = count >= Self.splicedBytes ? buffer.pipes : nil
+        let result: Int32
+        if let pipes {
+            result = pipes.withUnsafeBufferPointer {
+                cfuse_reply_file(
+                    descriptor, unique, file, offset, count, buffer.memory.baseAddress, $0.baseAddress)
+            }
+        } else {
+            result = cfuse_reply_file(descriptor, unique, file, offset, count, buffer.memory.baseAddress, nil)
+        }
+        if result != 0 { fail(unique, result) }
+    }
+
+    private static let splicedBytes = 64 << 10
+
+    /// ENOENT and ENODEV: nobody waits any more. Anything else must not leave the request open.
+    private func fail(_ unique: UInt64, _ result: Int32) {
+        check(result)
+        if result != -ENOENT && result != -ENODEV {
+            _ = cfuse_reply(descriptor, unique, result == -ENOMEM ? ENOMEM : EIO, nil, 0)
+        }
+    }
+
+    private func check(_ result: Int32) {
+        if result != 0 { shared.counts.countUnanswered() }
+    }
+}
