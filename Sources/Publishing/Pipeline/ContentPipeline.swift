@@ -1,6 +1,8 @@
 internal import CASCore
 internal import CPlatform
 internal import Catalog
+internal import Synchronization
+internal import SystemPackage
 
 /// Turns content into stored objects: reads, recognises what is stored already, cuts, packs, hashes, stores.
 ///
@@ -13,12 +15,17 @@ package final class ContentPipeline: Sendable {
     let scratchFolder: String
     let budget = MemoryBudget(bytes: PipelineLimits.memoryBytes)
     let pool: BlockingPool
+    let indexes: PublishingIndexes
+    private let flights = ContentFlights()
+    private let counted = Mutex(PipelineStatistics())
 
     /// - Parameters:
     ///   - scratchFolder: where content that is too large for memory is packed; best in the storage's file system.
+    ///   - stateFolder: where the indexes are; `nil` to do with temporary ones.
     /// - Throws: `unsupported` when this build lacks the deflater.
     package init(
-        uploader: any ObjectUploader, options: ContentOptions = ContentOptions(), scratchFolder: String
+        uploader: any ObjectUploader, options: ContentOptions = ContentOptions(), scratchFolder: String,
+        stateFolder: String? = nil
     ) throws(PublishingError) {
         guard options.deflater.isAvailable else {
             throw PublishingError(
@@ -27,14 +34,34 @@ package final class ContentPipeline: Sendable {
         self.uploader = uploader
         self.options = options
         self.scratchFolder = scratchFolder
+        indexes = PublishingIndexes(in: stateFolder, options)
         pool = BlockingPool(threads: options.threads ?? Int(cplatform_processor_count()))
     }
 
-    /// Content into a folder of this machine.
+    /// Content into a folder of this machine, with the indexes beside it.
     package convenience init(
         storage: LocalStorage, options: ContentOptions = ContentOptions()
     ) throws(PublishingError) {
-        try self.init(uploader: storage, options: options, scratchFolder: "\(storage.path)/data/txn")
+        let state = StateFolder(storage: FilePath(storage.path))
+        // Without it the pipeline does with temporary indexes.
+        try? state.make()
+        try self.init(
+            uploader: storage, options: options, scratchFolder: "\(storage.path)/data/txn",
+            stateFolder: state.path.string)
+    }
+
+    package var statistics: PipelineStatistics { counted.withLock { $0 } }
+
+    func count(_ change: (inout PipelineStatistics) -> Void) { counted.withLock { change(&$0) } }
+
+    /// What a file was stored as when it was read before, if it is unchanged since and its objects are there.
+    ///
+    /// It costs some microseconds, and nothing of the file is read.
+    package func known(_ file: FileIdentity) async throws -> StoredContent? {
+        guard let content = indexes.files.content(of: file) else { return nil }
+        for object in content.objects where try await !uploader.renew(object) { return nil }
+        count { $0.unchangedFiles += 1 }
+        return content
     }
 
     /// Reads a source to its end, on the caller's executor, and returns; packing and storing go on meanwhile. Waits for
@@ -59,11 +86,12 @@ package final class ContentPipeline: Sendable {
         try await submit(source).value()
     }
 
-    /// Waits until everything that was submitted is stored.
+    /// Waits until everything that was submitted is stored, and writes the indexes down.
     package func finish() async throws {
         // Whatever is in work has some of the memory.
         try await budget.take(PipelineLimits.memoryBytes)
         budget.give(PipelineLimits.memoryBytes)
+        indexes.commit()
     }
 
     // MARK: Content that is one object
@@ -72,9 +100,9 @@ package final class ContentPipeline: Sendable {
         let buffer = try await ContentBuffer.make(capacity: capacity, from: budget)
         try reader.fill(buffer)
         if !reader.isAtEnd, reader.source.expectedSize == nil { return try await stream(&reader, after: buffer) }
-        _ = try reader.end()
+        let file = try reader.end()
         buffer.end(at: buffer.count)
-        return pending(reader, .whole(packing(buffer, kind: .file)))
+        return pending(reader, .whole(packing(buffer, kind: .file, of: file)))
     }
 
     // MARK: Content that is cut
@@ -94,12 +122,12 @@ package final class ContentPipeline: Sendable {
                 rest = []
                 let cut = try fillToCut(buffer, &reader, &cutter)
                 guard let cut else {
-                    _ = try reader.end()
+                    let file = try reader.end()
                     buffer.end(at: buffer.count)
                     // One chunk is none: the file is stored whole.
-                    if pieces.isEmpty { return pending(reader, .whole(packing(buffer, kind: .file))) }
+                    if pieces.isEmpty { return pending(reader, .whole(packing(buffer, kind: .file, of: file))) }
                     pieces.append(piece(buffer, at: offset))
-                    return pending(reader, .chunks(pieces))
+                    return pending(reader, .chunks(pieces), of: file)
                 }
                 rest = Array(buffer.bytes[cut...])
                 buffer.end(at: cut)
@@ -133,22 +161,53 @@ package final class ContentPipeline: Sendable {
         PendingContent.Piece(offset: offset, size: Int64(buffer.count), packing: packing(buffer, kind: .chunk))
     }
 
-    private func pending(_ reader: SourceReader, _ form: PendingContent.Form) -> PendingContent {
-        PendingContent(form: form, compression: options.compression, size: reader.count, remember: { _ in })
+    func pending(
+        _ reader: SourceReader, _ form: PendingContent.Form, of file: FileIdentity? = nil
+    ) -> PendingContent {
+        count { $0.readBytes += reader.count }
+        return PendingContent(form: form, compression: options.compression, size: reader.count) { [indexes] content in
+            if let file { indexes.files.remember(file, as: content) }
+        }
     }
 
     // MARK: Packing
 
-    private func packing(_ buffer: ContentBuffer, kind: ObjectKind) -> Task<ContentHash, any Error> {
-        Task(executorPreference: pool) { try await self.pack(buffer, kind: kind) }
+    private func packing(
+        _ buffer: ContentBuffer, kind: ObjectKind, of file: FileIdentity? = nil
+    ) -> Task<ContentHash, any Error> {
+        Task(executorPreference: pool) {
+            try Task.checkCancellation()
+            let content = StrongDigest(hashing: buffer.bytes)
+            let hash = try await self.flights.object(of: .init(content: content, kind: kind)) {
+                try await self.object(of: content, kind) {
+                    let stored = try self.packed(buffer.bytes, compression: self.options.compression)
+                    return (.bytes(stored), ContentHash(hashing: stored, with: self.options.algorithm))
+                }
+            }
+            if let file {
+                let content = StoredContent(
+                    size: Int64(buffer.count), whole: hash, chunks: [], compression: self.options.compression)
+                self.indexes.files.remember(file, as: content)
+            }
+            return hash
+        }
     }
 
-    private func pack(_ buffer: ContentBuffer, kind: ObjectKind) async throws -> ContentHash {
-        try Task.checkCancellation()
-        let stored = try packed(buffer.bytes, compression: options.compression)
-        let hash = ContentHash(hashing: stored, with: options.algorithm)
-        let object = ObjectID(hash, kind: kind, compression: options.compression)
-        try await uploader.upload(.bytes(stored), as: object)
+    /// The object that holds some content: the one that is stored already, or a new one.
+    func object(
+        of content: StrongDigest, _ kind: ObjectKind,
+        _ make: () throws -> (stored: StoredBytes, hash: ContentHash)
+    ) async throws -> ContentHash {
+        count { $0.contents += 1 }
+        if let known = indexes.ingest.object(of: content, algorithm: options.algorithm),
+            try await uploader.renew(ObjectID(known, kind: kind, compression: options.compression))
+        {
+            count { $0.knownContents += 1 }
+            return known
+        }
+        let (stored, hash) = try make()
+        try await uploader.upload(stored, as: ObjectID(hash, kind: kind, compression: options.compression))
+        indexes.ingest.remember(content, as: hash)
         return hash
     }
 
@@ -157,7 +216,12 @@ package final class ContentPipeline: Sendable {
     ) throws(PublishingError) -> [UInt8] {
         guard compression == .zlib else { return Array(plain) }
         do throws(CASError) {
-            return try WholeDeflater.deflate(plain, with: options.deflater)
+            let packed = try WholeDeflater.deflate(plain, with: options.deflater)
+            count {
+                $0.packedBytes += Int64(plain.count)
+                $0.storedBytes += Int64(packed.count)
+            }
+            return packed
         } catch {
             throw PublishingError(.storage, "content of \(plain.count) bytes cannot be packed", cause: error)
         }

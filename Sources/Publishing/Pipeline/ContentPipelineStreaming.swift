@@ -7,11 +7,14 @@ extension ContentPipeline {
         var object = try StreamedObject(
             in: scratchFolder, algorithm: options.algorithm, compression: options.compression)
         try feed(&object, &reader, after: start)
-        _ = try reader.end()
-        let (stored, hash) = try object.finish()
-        try await uploader.upload(stored, as: ObjectID(hash, compression: options.compression))
-        return PendingContent(
-            form: .stored(hash), compression: options.compression, size: reader.count, remember: { _ in })
+        let file = try reader.end()
+        let content = object.plainDigest()
+        let hash = try await self.object(of: content, .file) { try object.finish() }
+        if let file {
+            let content = StoredContent(size: reader.count, whole: hash, chunks: [], compression: options.compression)
+            indexes.files.remember(file, as: content)
+        }
+        return pending(reader, .stored(hash))
     }
 
     /// Stores a catalog, a history, a certificate or meta-information: one zlib stream, never cut.

@@ -16,4 +16,7 @@ enum PipelineLimits {
 
     /// Bytes asked of a source at a time: 256 KiB.
     static let readBytes = 256 << 10
+
+    /// The largest file of an index: 1 GiB, six million files. A larger one is thrown away and begun anew.
+    static let indexBytes: Int64 = 1 << 30
 }

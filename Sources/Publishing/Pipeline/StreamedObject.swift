@@ -59,6 +59,13 @@ struct StreamedObject: ~Copyable {
         }
     }
 
+    /// The digest of the content that was fed.
+    mutating func plainDigest() -> StrongDigest {
+        var hasher = StrongHasher()
+        swap(&hasher, &plainHasher)
+        return hasher.finalize()
+    }
+
     /// Ends the object. The file is there until this value is gone, or whoever takes it has taken it.
     mutating func finish() throws(PublishingError) -> (stored: StoredBytes, hash: ContentHash) {
         try packing { (deflater, keep) throws(CASError) in try deflater?.finish(keep) }

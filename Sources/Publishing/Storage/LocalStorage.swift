@@ -1,5 +1,6 @@
 public import CASCore
 internal import CPlatform
+internal import Synchronization
 internal import SystemPackage
 
 #if canImport(Glibc)
@@ -17,12 +18,17 @@ public final class LocalStorage: ObjectUploader {
     public let path: String
     /// The folder, held open: it stays the same one whatever becomes of its path.
     let folder: Int32
+    private let state: StateFolder
+    private let gate: SweepGate
+    private let hasStateFolder = Atomic(false)
 
     /// Opens the storage of a repository.
     /// - Parameter creates: whether to make what is missing of the folder and its 256 folders for objects.
     /// - Throws: `noRepository` when it is absent, or has no folders for objects.
     public init(at path: String, creates: Bool = false) throws(PublishingError) {
         self.path = path
+        state = StateFolder(storage: FilePath(path))
+        gate = SweepGate(state)
         if creates { try Self.makeFolders(path) }
         let folder = cplatform_open_folder(path)
         guard folder >= 0 else { throw Self.absent(path, Errno(rawValue: -folder)) }
@@ -48,10 +54,17 @@ public final class LocalStorage: ObjectUploader {
         return status.is_regular != 0 ? status.size : nil
     }
 
+    public func renew(_ object: ObjectID) throws(PublishingError) -> Bool {
+        let name = object.serverPath
+        let error = try sharingGate { utimensat(folder, name, nil, 0) == 0 ? 0 : errno }
+        guard error == 0 || error == ENOENT else { throw failure(-error, name, "cannot be touched") }
+        return error == 0
+    }
+
     public func upload(_ stored: StoredBytes, as object: ObjectID) throws(PublishingError) {
         switch stored {
         case .bytes(let bytes):
-            if try contains(object) { return }
+            if try renew(object) { return }
             var file = try ScratchFile(in: self)
             try file.write(bytes.span.bytes)
             try file.publish(as: object)
@@ -62,10 +75,17 @@ public final class LocalStorage: ObjectUploader {
 
     private func upload(fileAt source: String, as object: ObjectID) throws(PublishingError) {
         defer { unlink(source) }
-        if try contains(object) { return }
-        guard chmod(source, 0o644) == 0 else { throw failure(-errno, source, "cannot be made readable") }
+        if try renew(object) { return }
+        // A collection goes by the time at which an object was stored, not by that of its source.
+        guard chmod(source, 0o644) == 0, utimensat(AT_FDCWD, source, nil, 0) == 0 else {
+            throw failure(-errno, source, "cannot be made ready")
+        }
         makeMissing(object.folder)
-        if linkat(AT_FDCWD, source, folder, object.serverPath, 0) == 0 || errno == EEXIST { return }
+        while true {
+            if linkat(AT_FDCWD, source, folder, object.serverPath, 0) == 0 { return }
+            guard errno == EEXIST else { break }
+            if try renew(object) { return }
+        }
         // Another file system, or one without hard links.
         let input = open(source, O_RDONLY | O_CLOEXEC)
         guard input >= 0 else { throw failure(-errno, source, "cannot be opened") }
@@ -73,6 +93,21 @@ public final class LocalStorage: ObjectUploader {
         var file = try ScratchFile(in: self)
         try file.append(contentsOf: input, named: source)
         try file.publish(as: object)
+    }
+
+    /// Runs a body while no collection deletes.
+    private func sharingGate<Result>(_ body: () -> Result) throws(PublishingError) -> Result {
+        do {
+            if !hasStateFolder.load(ordering: .relaxed) {
+                try state.make()
+                hasStateFolder.store(true, ordering: .relaxed)
+            }
+            return try gate.shared(body)
+        } catch let error as PublishingError {
+            throw error
+        } catch {
+            throw PublishingError(.storage, "storage \(path): its locks cannot be used", cause: error)
+        }
     }
 
     // MARK: Files of the root

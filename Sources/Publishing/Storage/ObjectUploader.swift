@@ -9,7 +9,12 @@ public protocol ObjectUploader: Sendable {
     /// Whether the object is there, under the name that its kind gives it.
     func contains(_ object: ObjectID) async throws(PublishingError) -> Bool
 
-    /// Stores an object's bytes under its name, whole or not at all. What is there already is not written again.
+    /// Whether the object is there; if it is, a collection of garbage that runs meanwhile will not delete it.
+    ///
+    /// Whoever means to refer to an object that is stored already asks this, not `contains`.
+    func renew(_ object: ObjectID) async throws(PublishingError) -> Bool
+
+    /// Stores an object's bytes under its name, whole or not at all. What is there already is renewed, not written again.
     ///
     /// - Parameter stored: the bytes whose hash is the object's name; they are not hashed again.
     func upload(_ stored: StoredBytes, as object: ObjectID) async throws(PublishingError)

@@ -65,7 +65,10 @@ struct ScratchFile: ~Copyable {
             storage.makeMissing(object.folder)
             result = cplatform_move_file(storage.folder, name, object.serverPath)
         }
-        if result == -EEXIST { return }
+        while result == -EEXIST {
+            if try storage.renew(object) { return }
+            result = cplatform_move_file(storage.folder, name, object.serverPath)
+        }
         guard result >= 0 else { throw storage.failure(result, object.serverPath, "cannot be named") }
         self.name = nil
     }

@@ -13,6 +13,8 @@ package struct StoredFile: Sendable, Hashable {
     package let object: ObjectID
     /// Bytes as stored.
     package let size: Int64
+    /// When it was stored or last renewed, in nanoseconds since 1970.
+    package let modified: Int64
 }
 
 extension LocalStorage {
@@ -32,9 +34,11 @@ extension LocalStorage {
             guard result > 0, let entry else { return files }
             let text = String(cString: entry)
             guard let object = Self.object(named: text, inFolder: number) else { continue }
-            var status = cplatform_status()
-            guard cplatform_status_at(folder, "\(name)/\(text)", &status) >= 0, status.is_regular != 0 else { continue }
-            files.append(StoredFile(object: object, size: status.size))
+            var status = stat()
+            guard fstatat(folder, "\(name)/\(text)", &status, AT_SYMLINK_NOFOLLOW) == 0,
+                status.st_mode & S_IFMT == S_IFREG
+            else { continue }
+            files.append(StoredFile(object: object, size: Int64(status.st_size), modified: status.modified))
         }
     }
 
@@ -91,28 +95,26 @@ extension LocalStorage {
     package func unpack(
         _ object: ObjectID, to target: String, limit: Int64 = Limits.unknownObjectBytes
     ) throws(PublishingError) {
-        let input = cplatform_open_file(folder, object.serverPath, 0)
-        guard input >= 0 else {
-            if input == -ENOENT { throw PublishingError(.corrupt, "object \(object) is missing in \(path)") }
-            throw failure(input, object.serverPath, "cannot be opened")
-        }
-        defer { cplatform_close(input) }
         let output = open(target, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard output >= 0 else { throw failure(-errno, target, "cannot be made") }
         defer { cplatform_close(output) }
         do throws(PublishingError) {
-            try unpack(object, from: input, to: output, limit: limit)
+            try unpack(object, into: FileOutput(descriptor: output, label: target), limit: limit)
         } catch {
             unlink(target)
             throw error
         }
     }
 
-    private func unpack(
-        _ object: ObjectID, from input: Int32, to output: Int32, limit: Int64
-    ) throws(PublishingError) {
-        let content = FileOutput(descriptor: output, label: object.description)
-        let decoder = ContentDecoder(id: object, size: .atMost(limit), output: content)
+    /// Verifies an object and gives what it unpacks to; none of that is good before the call has returned.
+    func unpack(_ object: ObjectID, into output: any ContentOutput, limit: Int64) throws(PublishingError) {
+        let input = cplatform_open_file(folder, object.serverPath, 0)
+        guard input >= 0 else {
+            if input == -ENOENT { throw PublishingError(.corrupt, "object \(object) is missing in \(path)") }
+            throw failure(input, object.serverPath, "cannot be opened")
+        }
+        defer { cplatform_close(input) }
+        let decoder = ContentDecoder(id: object, size: .atMost(limit), output: output)
         let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 64)
         defer { piece.deallocate() }
         var offset: Int64 = 0
