@@ -167,7 +167,7 @@ let package = Package(
         .testTarget(
             name: "FUSETests",
             dependencies: [
-                "FUSE", "CFUSE", "FixtureTrees", "MemoryFiles", "MemoryFilesServer",
+                "FUSE", "CFUSE", "CKernelCalls", "FixtureTrees", "MemoryFiles", "MemoryFilesServer",
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         .testTarget(

@@ -161,11 +161,12 @@ int cfuse_make_pipe(int *ends, size_t capacity) {
     return 0;
 }
 
-void *cfuse_allocate_resident(size_t count, int *locked) {
+void *cfuse_allocate_resident(size_t count, int now, int *locked) {
     void *memory = mmap(NULL, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return NULL;
     // Page by page, as they are used.
     *locked = mlock2(memory, count, MLOCK_ONFAULT) == 0;
+    if (now) memset(memory, 0, count);
     return memory;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -136,4 +137,35 @@ int cfuse_run(const char *program, const char *const *arguments, char *message, 
     if (child > 0) read_message(errors[0], message, capacity);
     close(errors[0]);
     return child < 0 ? child : wait_for(child);
+}
+
+// Without a mount of its own anywhere: fsmount(2) gives one that only its descriptor knows.
+static int control_folder(void) {
+    int context = (int)syscall(SYS_fsopen, "fusectl", FSOPEN_CLOEXEC);
+    if (context < 0) return -errno;
+    int folder = -1;
+    if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        folder = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
+    int error = errno;
+    close(context);
+    return folder < 0 ? -error : folder;
+}
+
+int cfuse_abort_connection(unsigned int connection) {
+    char name[64];
+    snprintf(name, sizeof name, "/sys/fs/fuse/connections/%u/abort", connection);
+    int file = open(name, O_WRONLY | O_CLOEXEC);
+    if (file < 0 && errno == ENOENT) {
+        int folder = control_folder();
+        if (folder < 0) return folder;
+        snprintf(name, sizeof name, "%u/abort", connection);
+        file = openat(folder, name, O_WRONLY | O_CLOEXEC);
+        int error = errno;
+        close(folder);
+        errno = error;
+    }
+    if (file < 0) return -errno;
+    int result = write(file, "1", 1) == 1 ? 0 : -errno;
+    close(file);
+    return result;
 }

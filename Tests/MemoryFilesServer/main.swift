@@ -20,15 +20,19 @@ for index in 0..<entries {
 files.add("large", .bytes((0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }))
 files.add("later", .later(Array("answered later\n".utf8)))
 
-let session: Session
-switch arguments[1] {
-case "mount":
-    session = try Session.mount(
-        files, at: arguments[2], options: MountOptions(source: "memory", subtype: "memory", device: arguments[3]))
-default:
-    let agreement = try JSONDecoder().decode(Agreement.self, from: Data(arguments[2].utf8))
-    let descriptors = (0..<(Int(arguments[3]) ?? 0)).map { FileDescriptor(rawValue: Int32(10 + $0)) }
-    session = try Session.adopt(files, descriptors: descriptors, agreement: agreement)
+do {
+    let session: Session
+    if arguments[1] == "mount" {
+        session = try Session.mount(
+            files, at: arguments[2], options: MountOptions(source: "memory", subtype: "memory", device: arguments[3]))
+    } else {
+        let agreement = try JSONDecoder().decode(Agreement.self, from: Data(arguments[2].utf8))
+        let descriptors = (0..<(Int(arguments[3]) ?? 0)).map { FileDescriptor(rawValue: Int32(10 + $0)) }
+        session = try Session.adopt(files, descriptors: descriptors, agreement: agreement)
+    }
+    FileHandle.standardOutput.write(Data("ready\n".utf8))
+    await session.ended()
+} catch {
+    FileHandle.standardError.write(Data("\(error)\n".utf8))
+    exit(1)
 }
-FileHandle.standardOutput.write(Data("ready\n".utf8))
-await session.ended()

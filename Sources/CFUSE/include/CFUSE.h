@@ -133,10 +133,14 @@ int cfuse_unmount(const char *path, int lazily);
 /// Runs a program with no more than four arguments to its end: 0, or -ECANCELED when it failed.
 int cfuse_run(const char *program, const char *const *arguments, char *message, size_t capacity);
 
+/// Ends a FUSE connection by its number, wherever the control file system is mounted, or not.
+int cfuse_abort_connection(unsigned int connection);
+
 // MARK: Memory and threads
 
-/// Anonymous memory whose pages stay resident once they are used, if the limit on locked memory allows it: then `*locked` is 1.
-void *cfuse_allocate_resident(size_t count, int *locked);
+/// Anonymous memory whose pages stay resident once they are used, if the limit on locked memory allows it: then `*locked`
+/// is 1. With `now` all of them are in use from the beginning.
+void *cfuse_allocate_resident(size_t count, int now, int *locked);
 void cfuse_free_resident(void *memory, size_t count);
 
 /// Starts a detached thread that takes no signal but the one of `cfuse_wake_thread`.

@@ -72,15 +72,9 @@ public struct MountedFileSystem: Hashable, Sendable {
     /// Ends the connection: every call that waits for it fails at once, and the mount is dead. Only its owner, or root,
     /// may. The mount stays until it is unmounted.
     public func abort() throws(FUSEError) {
-        let file = "/sys/fs/fuse/connections/\(connection)/abort"
-        let descriptor = Glibc.open(file, O_WRONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw FUSEError.systemCall(
-                "the connection of \(path) cannot be ended (is fusectl mounted on /sys/fs/fuse/connections?)", -errno)
-        }
-        defer { close(descriptor) }
-        guard write(descriptor, "1", 1) == 1 else {
-            throw FUSEError.systemCall("the connection of \(path) cannot be ended", -errno)
+        let result = cfuse_abort_connection(connection)
+        guard result == 0 else {
+            throw FUSEError.systemCall("the connection of \(path) cannot be ended", result)
         }
     }
 

@@ -12,7 +12,7 @@ final class ReplyBuffer: @unchecked Sendable {
 
     init?(capacity: Int, withPipes: Bool) {
         var locked: Int32 = 0
-        guard let start = cfuse_allocate_resident(capacity, &locked) else { return nil }
+        guard let start = cfuse_allocate_resident(capacity, 0, &locked) else { return nil }
         memory = UnsafeMutableRawBufferPointer(start: start, count: capacity)
         isLocked = locked != 0
         pipes = withPipes ? Self.makePipes(capacity) : nil

@@ -30,8 +30,11 @@ final class Worker: Sendable {
     private func serve() -> Bool {
         // Room for the longest WRITE with what stands before it; the kernel wants 8 KiB at least.
         let capacity = max(session.agreement.writeBytes + 4096, Int(FUSE_MIN_READ_BUFFER), 16 << 10)
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 4096)
-        defer { buffer.deallocate() }
+        // If this process is killed while the kernel copies a request, what is not resident makes the request fail.
+        var isLocked: Int32 = 0
+        guard let start = cfuse_allocate_resident(capacity, 1, &isLocked) else { return false }
+        let buffer = UnsafeMutableRawBufferPointer(start: start, count: capacity)
+        defer { cfuse_free_resident(start, capacity) }
         while !session.mustStop {
             let count = cfuse_read_request(channel.descriptor, buffer.baseAddress, buffer.count)
             if count > 0 {

@@ -1,0 +1,104 @@
+import Dispatch
+import Glibc
+
+/// A shell script in a process of its own: whoever uses a mount must not be its server, which would wait for itself.
+final class Command: Sendable {
+    struct Failure: Error { let message: String }
+
+    let process: pid_t
+    private let log: String
+
+    /// - Parameters:
+    ///   - descriptors: are 10, 11 and so on in the process.
+    init(
+        _ program: String, _ arguments: [String], in folder: borrowing TestFolder, descriptors: [Int32] = []
+    ) throws {
+        log = folder.fresh("log")
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o644)
+        posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        for (index, descriptor) in descriptors.enumerated() {
+            posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(10 + index))
+        }
+        // Threads of Swift's pool block most signals, and a child would inherit that.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        // A group of its own, so that all of a script can be ended.
+        posix_spawnattr_setpgroup(&attributes, 0)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
+        let copies = ([program] + arguments).map { strdup($0) }
+        defer { for copy in copies { free(copy) } }
+        var child: pid_t = 0
+        let error = posix_spawnp(&child, program, &actions, &attributes, copies + [nil], environ)
+        guard error == 0 else { throw Failure(message: "\(program) cannot be started: errno \(error)") }
+        process = child
+    }
+
+    /// A script of the shell, with the folder's mountpoint as `$M`.
+    convenience init(_ script: String, in folder: borrowing TestFolder) throws {
+        try self.init("/bin/sh", ["-c", "M='\(folder.mountpoint)'; \(script)"], in: folder)
+    }
+
+    /// Runs a script to its end, and gives what it printed.
+    static func run(_ script: String, in folder: borrowing TestFolder) async throws -> (status: Int32, output: String) {
+        try await Command(script, in: folder).ended()
+    }
+
+    func signal(_ number: Int32) { kill(-process, number) }
+
+    /// What it has printed by now.
+    var output: String { Files.text(log) }
+
+    func ended() async -> (status: Int32, output: String) {
+        let process = process
+        let status = await Blocking.run { () -> Int32 in
+            var status: Int32 = 0
+            while waitpid(process, &status, 0) < 0, errno == EINTR {}
+            return status
+        }
+        // As a shell has it: the exit code, or 128 and the signal.
+        return (status & 0x7f == 0 ? status >> 8 : 128 + status & 0x7f, output)
+    }
+}
+
+/// Calls that block, on a thread that Swift's pool does not need.
+enum Blocking {
+    static func run<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result {
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async { continuation.resume(returning: body()) }
+        }
+    }
+
+    static func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+        try await run { Swift.Result { try body() } }.get()
+    }
+}
+
+enum Files {
+    static func text(_ path: String) -> String {
+        guard let file = fopen(path, "re") else { return "" }
+        defer { fclose(file) }
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1 << 16)
+        while case let count = fread(&piece, 1, piece.count, file), count > 0 { bytes += piece[..<count] }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    static func write(_ bytes: [UInt8], to path: String) {
+        guard let file = fopen(path, "we") else { return }
+        fwrite(bytes, 1, bytes.count, file)
+        fclose(file)
+    }
+}
+
+/// Waits until something holds, as long as it takes: a test that never gets there is ended from outside.
+func eventually(_ condition: @Sendable () -> Bool) async {
+    while !condition() { await Blocking.run { _ = usleep(1000) } }
+}
