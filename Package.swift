@@ -123,6 +123,12 @@ let package = Package(
         .target(
             name: "RepositoryMaker", dependencies: ["CASCore", "Catalog", "CatalogFixtures", "Signing"],
             path: "Tests/RepositoryMaker", swiftSettings: settings),
+        .target(
+            name: "RevisionTrees",
+            dependencies: [
+                "CASCore", "Catalog", "CatalogFixtures", "LocalServers", "Publishing", "RepositoryMaker", "Signing",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ], path: "Tests/RevisionTrees", swiftSettings: settings),
         .executableTarget(
             name: "BenchmarkRepositories",
             dependencies: ["CASCore", "Catalog", "CatalogFixtures", "LocalServers", "RepositoryMaker", "Signing"],
@@ -153,7 +159,7 @@ let package = Package(
             name: "PublishingTests",
             dependencies: [
                 "Publishing", "CVMFS", "CSQLite", "CKernelCalls", "CatalogFixtures", "FixtureTrees", "LocalServers",
-                "RepositoryMaker",
+                "RepositoryMaker", "RevisionTrees",
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         // MemoryFiles is a file system for tests of FUSE; MemoryFilesServer serves one in a process that can be killed.

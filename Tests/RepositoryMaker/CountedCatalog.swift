@@ -11,6 +11,13 @@ package struct MadeCatalog: Sendable {
     package let size: Int64
     /// Its own counters and those of all below it.
     package let statistics: CatalogStatistics
+
+    package init(path: RepositoryPath, object: ObjectID, size: Int64, statistics: CatalogStatistics) {
+        self.path = path
+        self.object = object
+        self.size = size
+        self.statistics = statistics
+    }
 }
 
 /// A catalog being made, row by row, whose counters follow from its rows.
@@ -77,6 +84,11 @@ package final class CountedCatalog {
 
     /// Writes the counters, and stores the catalog as an object.
     package func store() throws -> MadeCatalog {
+        try finish { try folder.store(fileAt: $0, kind: .catalog) }
+    }
+
+    /// Writes the counters, and lets the caller store the file.
+    package func finish(_ store: (_ file: String) throws -> ObjectID) throws -> MadeCatalog {
         for (name, counter) in CatalogStatistics.Counters.names {
             try maker.setCounter("self_" + name, own[keyPath: counter])
             try maker.setCounter("subtree_" + name, subtree[keyPath: counter])
@@ -85,7 +97,7 @@ package final class CountedCatalog {
         var status = stat()
         guard stat(file, &status) == 0 else { throw RepositoryMakerError("\(file) is gone: errno \(errno)") }
         return MadeCatalog(
-            path: path, object: try folder.store(fileAt: file, kind: .catalog), size: Int64(status.st_size),
+            path: path, object: try store(file), size: Int64(status.st_size),
             statistics: CatalogStatistics(own: own, subtree: subtree))
     }
 }

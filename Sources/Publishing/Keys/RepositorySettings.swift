@@ -2,20 +2,12 @@ package import CASCore
 internal import CVMFS
 internal import SystemPackage
 
-/// Which program makes zlib streams.
-package enum DeflaterChoice: String, Sendable, Hashable, CaseIterable {
-    /// The reference's bytes: its objects and ours are the same.
-    case zlib
-    /// Three times as fast; every client reads it, and no object is shared with what the reference publishes.
-    case libdeflate
-}
-
 /// How a repository's new objects are made: chosen when it is made, and remembered beside it.
 package struct RepositorySettings: Sendable, Hashable {
     package var hash: HashAlgorithm
-    package var deflater: DeflaterChoice
+    package var deflater: DeflaterKind
 
-    package init(hash: HashAlgorithm, deflater: DeflaterChoice) {
+    package init(hash: HashAlgorithm, deflater: DeflaterKind) {
         self.hash = hash
         self.deflater = deflater
     }
@@ -38,7 +30,7 @@ package struct RepositorySettings: Sendable, Hashable {
         guard let hash = HashAlgorithm.allCases.first(where: { $0.name == values["hash"] }) else {
             throw Self.malformed(state, "hash=\(values["hash"] ?? "")")
         }
-        guard let deflater = values["deflate"].flatMap(DeflaterChoice.init(rawValue:)) else {
+        guard let deflater = values["deflate"].flatMap(DeflaterKind.init(rawValue:)) else {
             throw Self.malformed(state, "deflate=\(values["deflate"] ?? "")")
         }
         self.init(hash: hash, deflater: deflater)

@@ -1,0 +1,29 @@
+internal import CASCore
+internal import Signing
+
+/// Makes a repository's whitelist. Source: format 2.3.
+struct WhitelistFile {
+    let repository: String
+    let storage: LocalStorage
+
+    /// How long one is good for when its key is in a file: 30 days, as the reference has it.
+    static let days = 30
+
+    /// Writes a whitelist that lists some certificates, signed by a master key.
+    func write(
+        _ entries: [Whitelist.Entry], algorithm: HashAlgorithm, signedBy master: RSAPrivateKey, at time: UnixTime,
+        days: Int
+    ) throws {
+        let whitelist = Whitelist(
+            issued: time, expires: UnixTime(time.seconds + Int64(days) * 86400), name: repository, entries: entries)
+        let letter = try SignedLetter(
+            signing: whitelist.serialized(), as: .whitelist, algorithm: algorithm, with: master)
+        try storage.replace(RootFile.whitelist, with: letter.serialized)
+    }
+
+    /// The one that is there, whoever has signed it; `nil` when there is none.
+    func read() throws -> Whitelist? {
+        guard let bytes = try storage.read(RootFile.whitelist, limit: TrustLimits.whitelistBytes) else { return nil }
+        return try Whitelist(unverified: bytes)
+    }
+}
