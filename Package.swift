@@ -130,6 +130,12 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ], path: "Tests/RevisionTrees", swiftSettings: settings),
         .executableTarget(
+            name: "RevisionPublisher",
+            dependencies: [
+                "FixtureTrees", "Publishing", "RevisionTrees", "Signing",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ], path: "Tests/RevisionPublisher", swiftSettings: settings),
+        .executableTarget(
             name: "BenchmarkRepositories",
             dependencies: ["CASCore", "Catalog", "CatalogFixtures", "LocalServers", "RepositoryMaker", "Signing"],
             path: "Tests/BenchmarkRepositories", swiftSettings: settings),
@@ -158,8 +164,16 @@ let package = Package(
         .testTarget(
             name: "PublishingTests",
             dependencies: [
-                "Publishing", "CVMFS", "CSQLite", "CKernelCalls", "CatalogFixtures", "FixtureTrees", "LocalServers",
-                "RepositoryMaker", "RevisionTrees",
+                "Publishing",
+                "CVMFS",
+                "CSQLite",
+                "CKernelCalls",
+                "CatalogFixtures",
+                "FixtureTrees",
+                "LocalServers",
+                "RepositoryMaker",
+                "RevisionPublisher",
+                "RevisionTrees",
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         // MemoryFiles is a file system for tests of FUSE; MemoryFilesServer serves one in a process that can be killed.

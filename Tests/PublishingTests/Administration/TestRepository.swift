@@ -8,7 +8,7 @@ import SystemPackage
 import Testing
 
 /// A repository that was begun here, for one test, in a folder of its own.
-struct TestRepository: ~Copyable {
+final class TestRepository: Sendable {
     static let name = RevisionTree.repository
 
     let folder: TemporaryFolder
