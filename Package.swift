@@ -117,6 +117,9 @@ let package = Package(
             name: "CacheFiller",
             dependencies: ["CASCore", "CVMFSTesting", .product(name: "SystemPackage", package: "swift-system")],
             path: "Tests/CacheFiller", swiftSettings: settings),
+        .executableTarget(
+            name: "ContentStorer", dependencies: ["CASCore", "FixtureTrees", "Publishing"],
+            path: "Tests/ContentStorer", swiftSettings: settings),
         .target(
             name: "CatalogFixtures", dependencies: ["CASCore", "CSQLite"], path: "Tests/CatalogFixtures",
             swiftSettings: settings),
@@ -142,7 +145,7 @@ let package = Package(
         .testTarget(
             name: "CASCoreTests",
             dependencies: [
-                "CASCore", "CZlib", "CPlatform", "CVMFSTesting", "CacheFiller", "FixtureTrees",
+                "CASCore", "CZlib", "CPlatform", "CVMFSTesting", "CacheFiller", "FixtureTrees", "LocalServers",
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         .testTarget(name: "SigningTests", dependencies: ["Signing", "FixtureTrees"], swiftSettings: settings),

@@ -1,6 +1,7 @@
 import CVMFSTesting
 import FixtureTrees
 import Foundation
+import LocalServers
 import SystemPackage
 import Testing
 
@@ -40,6 +41,7 @@ struct KillTests {
         var drift: Int64 = 0
         for round in 0..<times {
             let child = try ChildProgram(
+                "CacheFiller",
                 arguments: ["fill", folder.path.string, "\(limit)", "\(Int.random(in: 0..<1000, using: &random))"]
                     + more)
             for _ in 0..<Int.random(in: 1..<100, using: &random) { #expect(try await child.line() != nil) }
@@ -92,7 +94,7 @@ struct KillTests {
         let limit = 300 << 10
         let store = try DiskStore(at: folder.path, limit: .bytes(Int64(limit)), reserve: .zero)
         let children = try (0..<3).map { number in
-            try ChildProgram("stress", folder.path.string, "\(limit)", "\(number)", "100", "120")
+            try ChildProgram("CacheFiller", "stress", folder.path.string, "\(limit)", "\(number)", "100", "120")
         }
         var evicted = 0
         for child in children {

@@ -1,6 +1,7 @@
 import CVMFSTesting
 import FixtureTrees
 import Foundation
+import LocalServers
 import SystemPackage
 import Testing
 
@@ -73,7 +74,7 @@ struct PinTests {
     @Test("a lease is gone when its process is killed, and not before")
     func killedOwner() async throws {
         let store = try DiskStore(at: folder.path, limit: .mebibytes(64))
-        let child = try ChildProgram("lease", folder.path.string, "\(64 << 20)", "1000", "40")
+        let child = try ChildProgram("CacheFiller", "lease", folder.path.string, "\(64 << 20)", "1000", "40")
         #expect(try await child.line() == "leased, 0 missing")
         #expect(try store.pins() == [ObjectPin(name: "CacheFiller", lifetime: .lease, objects: 40)])
         try flush(store)
