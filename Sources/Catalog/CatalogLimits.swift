@@ -35,6 +35,9 @@ public enum CatalogLimits {
     /// Bytes of pages that one open file may keep however many there are: the inner pages of 100 000 entries.
     static let pageCacheLeast = 128 << 10
 
+    /// Bytes of pages that a catalog keeps in memory while it is written: the indexes of 100 000 entries.
+    static let writerCacheBytes = 8 << 20
+
     /// Rows read at a time by listings, which hold no lock and no statement between two pages.
     static let pageRows = 256
     /// Entries of a directory that are read at once to be listed by name, about 1 MB; of larger ones the names are.

@@ -35,7 +35,7 @@ public struct CatalogSchema: Sendable, Hashable {
     /// Below 2.0: no link counts, owners, chunks, xattrs or counters.
     var isLegacy: Bool { version < 2.0 - Self.tolerance }
 
-    private var is25: Bool { isVersion(2.5) }
+    var is25: Bool { isVersion(2.5) }
 
     var hasHashesOfNestedCatalogs: Bool { !isVersion(0.9) }
     var hasSizesOfNestedCatalogs: Bool { is25 && revision >= 1 }

@@ -215,6 +215,8 @@ final class Connection: @unchecked Sendable {
 struct Statement {
     fileprivate let handle: OpaquePointer
 
+    init(handle: OpaquePointer) { self.handle = handle }
+
     fileprivate func finalize() { sqlite3_finalize(handle) }
 
     /// Ends the query, so that its pages can be reused.

@@ -38,6 +38,18 @@ package final class WritableDatabase {
         handle = opened
         try run("PRAGMA page_size=\(pageSize); PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF")
         try run("PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-\(cacheBytes >> 10); PRAGMA temp_store=MEMORY")
+        distrust()
+    }
+
+    /// The file may be another writer's: nothing in it may do more than hold rows.
+    private func distrust() {
+        for (option, value): (Int32, Int32) in [
+            (SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0), (SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0),
+            (SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0), (SQLITE_DBCONFIG_ENABLE_TRIGGER, 0),
+            (SQLITE_DBCONFIG_ENABLE_VIEW, 0),
+        ] {
+            _ = csqlite_configure(handle, option, value)
+        }
     }
 
     deinit {
@@ -141,6 +153,9 @@ package final class WritableDatabase {
 /// The row that a query of a `WritableDatabase` is at; columns count from 0.
 package struct SQLRow {
     fileprivate let statement: OpaquePointer
+
+    /// The same row for what decodes the rows of `Connection`.
+    var decodable: Statement { Statement(handle: statement) }
 
     package func isNull(_ column: Int32) -> Bool { sqlite3_column_type(statement, column) == SQLITE_NULL }
 
