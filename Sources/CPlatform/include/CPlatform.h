@@ -8,6 +8,7 @@
 
 #include "CacheFiles.h"
 #include "LoadedLibrary.h"
+#include "SourceEntries.h"
 
 /// Starts a detached thread that calls `body(context)`. Returns 0 or an errno.
 int cplatform_start_thread(const char *name, void (*body)(void *), void *context);

@@ -12,6 +12,8 @@ package enum SourceLimits {
     static let xattrBytes = 64 << 10
     /// Files with several names that are remembered until all their names have come.
     package static let hardlinks = 1 << 18
+    /// Bytes of `.cvmfsdirtab`: ten thousand patterns of 100 bytes.
+    static let dirtabBytes = 1 << 20
     /// Warnings that are kept word by word; further ones are only counted.
     package static let warnings = 1000
 }
