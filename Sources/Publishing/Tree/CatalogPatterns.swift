@@ -14,9 +14,6 @@ struct CatalogPatterns {
     /// Whole paths that do not count.
     let negative: [[UInt8]]
 
-    /// Bytes of the file: 10 000 patterns of 100 bytes.
-    static let mostBytes = 1 << 20
-
     /// - Throws: `source` when a line makes no sense.
     init(_ content: [UInt8]) throws(PublishingError) {
         var positive: [[FileName]] = []
@@ -70,7 +67,9 @@ struct CatalogPatterns {
 
     private static func malformed(_ pattern: ArraySlice<UInt8>, _ what: String) -> PublishingError {
         PublishingError(
-            .source, "/\(NestedMarker.patterns): the pattern \"\(String(decoding: pattern.prefix(255), as: UTF8.self))\" \(what)")
+            .source,
+            "/\(NestedMarker.patterns): the pattern \"\(String(decoding: pattern.prefix(255), as: UTF8.self))\" \(what)"
+        )
     }
 
     static func matches(_ name: [UInt8], _ pattern: [UInt8]) -> Bool {

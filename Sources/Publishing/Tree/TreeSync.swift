@@ -164,7 +164,9 @@ struct TreeSync {
             try noteLink(entry, at: path, nil)
             try await put(record, old: oldEntry, at: path)
         }
-        if name == NestedMarker.name, entry.kind == .file { try await visitMarker(in: levels[last].path, isNew: levels[last].isNew) }
+        if name == NestedMarker.name, entry.kind == .file {
+            try await visitMarker(in: levels[last].path, isNew: levels[last].isNew)
+        }
     }
 
     /// Goes on in the old directory up to a name; what comes before it is gone.
@@ -270,7 +272,7 @@ struct TreeSync {
         case .unread(_, let identity, let open):
             if let link = entry.hardlink, let known = linked[link]?.content {
                 content = known
-            } else if let identity, let known = try known(identity) {
+            } else if let identity, let known = try await pipeline.known(identity) {
                 content = .stored(known)
             } else {
                 content = .pending(try await pipeline.submit(try open()))
@@ -294,9 +296,6 @@ struct TreeSync {
         }
     }
 
-    /// What an unchanged file was stored as.
-    private func known(_ identity: FileIdentity) throws -> StoredContent? { nil }
-
     /// Remembers a file with several names, and reports names in other directories: groups do not reach so far.
     private mutating func noteLink(
         _ entry: SourceEntry, at path: RepositoryPath, _ content: LinkedContent?
@@ -313,7 +312,9 @@ struct TreeSync {
         } else if linked.count < SourceLimits.hardlinks {
             linked[link] = (directory, content)
         } else if linked.count == SourceLimits.hardlinks {
-            report.warn(path, "more than \(SourceLimits.hardlinks) files have several names; links to further ones are not reported")
+            report.warn(
+                path,
+                "more than \(SourceLimits.hardlinks) files have several names; links to further ones are not reported")
             linked[HardlinkIdentity(device: .max, inode: .max)] = (directory, nil)
         }
     }
@@ -327,7 +328,8 @@ struct TreeSync {
         }
         if path.name == NestedMarker.virtualDirectory {
             throw PublishingError(
-                .source, "\(label): /\(NestedMarker.virtualDirectory) is the repository's own; nothing can be published there")
+                .source,
+                "\(label): /\(NestedMarker.virtualDirectory) is the repository's own; nothing can be published there")
         }
     }
 

@@ -7,12 +7,12 @@ import Testing
 
 @Suite("Publishing trees")
 struct TreeSyncTests {
-    @Test("random trees, changed again and again, read back as they are, with every counter right", arguments: 0..<4)
+    @Test("random trees, changed again and again, read back as they are, with every counter right", arguments: 0..<3)
     func randomTrees(round: Int) async throws {
         var random = SeededGenerator(for: "random trees, round \(round)")
         var repository = try TreeRepository(hash: HashAlgorithm.allCases[round % 3])
-        var model = ModelTree.random(&random, entries: 120)
-        for step in 0..<5 {
+        var model = ModelTree.random(&random, entries: 70)
+        for step in 0..<4 {
             let balance = step % 2 == 1 ? CatalogBalance(maximum: 40, minimum: 8) : nil
             try await repository.sync(ModelSource(model), balance: balance)
             let (lines, defects) = (try await repository.lines(), try await repository.defects())
@@ -60,8 +60,8 @@ struct TreeSyncTests {
     func markers() async throws {
         var random = SeededGenerator(for: "markers in the source")
         var repository = try TreeRepository()
-        var model = ModelTree.random(&random, entries: 150)
-        let places = Array(model.directories.dropFirst().shuffled(using: &random).prefix(8))
+        var model = ModelTree.random(&random, entries: 80)
+        let places = Array(model.directories.dropFirst().shuffled(using: &random).prefix(5))
         for (index, place) in places.enumerated() {
             let marker = place.appending(FileName(".cvmfscatalog"))
             if model[marker] == nil { model[marker] = ModelTree.Node(kind: .file) }
