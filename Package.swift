@@ -91,7 +91,8 @@ let package = Package(
         .target(
             name: "Publishing",
             dependencies: [
-                "CASCore", "Catalog", "Signing", "Transport", "CVMFS", "CPlatform", "CArchive", "COpenSSL",
+                "CASCore", "Catalog", "Signing", "Transport", "CVMFS", "CPlatform", "CArchive",
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),

@@ -18,6 +18,10 @@ public enum ArchiveLimits {
     public static let expansion: Int64 = 1100
     /// Bytes that may be unpacked before the expansion is looked at, for small archives of large empty files.
     public static let expansionAllowance: Int64 = 4 << 30
+    /// Symlinks followed on one path: the kernel's MAXSYMLINKS.
+    static let symlinks = 40
+    /// Files whose content is being stored while the archive is read on.
+    static let filesPending = 2048
 }
 
 /// The bounds of one archive that a caller may choose.

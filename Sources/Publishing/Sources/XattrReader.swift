@@ -22,7 +22,8 @@ struct XattrReader {
         return attributes
     }
 
-    private static func belongsToFile(_ name: ArraySlice<UInt8>) -> Bool {
+    /// Whether an attribute is the file's own, whatever it was read from.
+    static func belongsToFile(_ name: ArraySlice<UInt8>) -> Bool {
         if name.starts(with: "security.".utf8) { return name.elementsEqual("security.capability".utf8) }
         return !name.starts(with: "trusted.".utf8)
     }

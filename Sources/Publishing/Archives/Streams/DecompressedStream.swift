@@ -1,3 +1,4 @@
+internal import CASCore
 internal import CArchive
 
 /// How a stream is compressed, told by its first bytes.
@@ -38,11 +39,18 @@ final class DecompressedStream: ByteStream {
     private var handle: OpaquePointer?
     private(set) var compressedBytes: Int64 = 0
     private(set) var plainBytes: Int64 = 0
+    private let plainDigest: SHA256Digest?
+    private var hasher: StrongHasher?
     /// What the source threw inside libarchive's call.
     private var failure: PublishingError?
 
-    init(_ source: any ByteStream, bounds: ArchiveBounds) throws(PublishingError) {
+    /// - Parameter plainDigest: of the plain bytes, which must be those; `nil` when nothing says what they are.
+    init(
+        _ source: any ByteStream, bounds: ArchiveBounds, plainDigest: SHA256Digest? = nil
+    ) throws(PublishingError) {
         self.source = source
+        self.plainDigest = plainDigest
+        hasher = plainDigest == nil ? nil : StrongHasher()
         self.bounds = bounds
         var magic = [UInt8](repeating: 0, count: StreamCompression.magicBytes)
         let count = try Self.fill(&magic, from: source)
@@ -72,8 +80,15 @@ final class DecompressedStream: ByteStream {
 
     func read(into buffer: UnsafeMutableRawBufferPointer) throws(PublishingError) -> Int {
         let count = handle == nil ? try readHead(buffer) : try unpack(buffer)
-        plainBytes += Int64(count)
-        try check(contentBytes: plainBytes)
+        if count > 0 {
+            hasher?.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            plainBytes += Int64(count)
+            try check(contentBytes: plainBytes)
+        } else if let hasher = hasher.take(), let plainDigest, SHA256Digest(hasher.finalize()) != plainDigest {
+            throw PublishingError(
+                .source,
+                "\(label) does not unpack to \(plainDigest), which the image's configuration says it does")
+        }
         return count
     }
 

@@ -19,7 +19,7 @@ package final class TarReader {
     /// Bytes of holes so far, which cost no bytes of the archive.
     private var holes: Int64 = 0
     private var isAtEnd = false
-    private var entries = 0
+    private(set) var entries = 0
     private let maximumEntries: Int
 
     /// - Parameter requiresEndMarker: refuse an archive that ends without the blocks of zeros that must end it, since
