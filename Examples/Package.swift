@@ -24,6 +24,7 @@ let package = Package(
         program("lazy-cat", in: "LazyCat", on: "CVMFS"),
         program("verify-manifest", in: "VerifyManifest", on: "Signing"),
         program("tar-transport", in: "TarTransport", on: "CVMFS", "CVMFSTesting"),
+        program("memory-files", in: "MemoryFiles", on: "FUSE"),
         // What README.md and Docs/ show: built, so that it is right, and not run, since it names places that are not there.
         program("readme", in: "GettingStarted/ReadMe", on: "CVMFS"),
         .target(

@@ -1,4 +1,5 @@
 import FUSE
+import FixtureTrees
 import Foundation
 import MemoryFiles
 import SystemPackage
@@ -90,9 +91,13 @@ extension MountTests {
                     done
                     """, in: folder)
             }
-            for _ in 0..<40 {
+            var generator = SeededGenerator(for: "Servers killed under load")
+            for _ in 0..<25 {
                 let running = try server()
                 await eventually { running.output == "ready\n" }
+                // At any point of its work.
+                let moment = UInt32.random(in: 0..<20_000, using: &generator)
+                await Blocking.run { _ = usleep(moment) }
                 running.signal(SIGKILL)
                 _ = await running.ended()
             }
