@@ -180,7 +180,8 @@ let package = Package(
                 "RevisionTrees",
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
-        // MemoryFiles is a file system for tests of FUSE; MemoryFilesServer serves one in a process that can be killed.
+        // MemoryFiles is a file system for tests of FUSE; MemoryFilesServer serves one in a process that can be killed;
+        // FUSEBenchmark says what a request costs.
         .target(
             name: "MemoryFiles", dependencies: ["FUSE", .product(name: "SystemPackage", package: "swift-system")],
             path: "Tests/MemoryFiles", swiftSettings: settings),
@@ -188,6 +189,9 @@ let package = Package(
             name: "MemoryFilesServer",
             dependencies: ["FUSE", "MemoryFiles", .product(name: "SystemPackage", package: "swift-system")],
             path: "Tests/MemoryFilesServer", swiftSettings: settings),
+        .executableTarget(
+            name: "FUSEBenchmark", dependencies: ["FUSE", "MemoryFiles"], path: "Tests/FUSEBenchmark",
+            swiftSettings: settings),
         .testTarget(
             name: "FUSETests",
             dependencies: [
