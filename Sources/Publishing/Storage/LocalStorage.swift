@@ -65,7 +65,7 @@ public final class LocalStorage: ObjectUploader {
         switch stored {
         case .bytes(let bytes):
             if try renew(object) { return }
-            var file = try ScratchFile(in: self)
+            var file = try ScratchFile(in: self, for: object)
             try file.write(bytes.span.bytes)
             try file.publish(as: object)
         case .file(let source):
@@ -90,7 +90,7 @@ public final class LocalStorage: ObjectUploader {
         let input = open(source, O_RDONLY | O_CLOEXEC)
         guard input >= 0 else { throw failure(-errno, source, "cannot be opened") }
         defer { close(input) }
-        var file = try ScratchFile(in: self)
+        var file = try ScratchFile(in: self, for: object)
         try file.append(contentsOf: input, named: source)
         try file.publish(as: object)
     }

@@ -8,32 +8,53 @@ internal import SystemPackage
     internal import Darwin
 #endif
 
-/// A file below `data/txn` that is being written, until it gets its name. Without one it goes with its owner; what a
-/// killed process leaves behind is removed by the next writer (`LocalStorage.removeAbandoned`).
+/// A file that is being written into a storage, and that nobody sees until it gets its name.
+///
+/// Where the file system can, it has no name at all until then, and is gone with its process if it never gets one; it
+/// lies in the folder that it will be in, since hundreds of thousands of files that are made in one folder and moved
+/// to others would be slow to make. Elsewhere it is below `data/txn`, and what a killed process leaves there is removed by the next
+/// writer (`LocalStorage.removeAbandoned`).
 struct ScratchFile: ~Copyable {
+    private static let folder = "data/txn"
+
     private let storage: LocalStorage
     private let descriptor: Int32
     private var name: String?
     private var size: Int64 = 0
 
-    init(in storage: LocalStorage) throws(PublishingError) {
+    /// - Parameter object: what it will be, if that is known.
+    init(in storage: LocalStorage, for object: ObjectID? = nil) throws(PublishingError) {
+        (descriptor, name) = try Self.create(in: storage, place: object?.folder ?? Self.folder)
         self.storage = storage
-        let name = "data/txn/\(String(UInt64.random(in: 0 ... .max), radix: 36))"
-        let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-        var file = openat(storage.folder, name, flags, 0o644)
-        if file < 0, errno == ENOENT {
-            storage.makeMissing("data/txn")
-            file = openat(storage.folder, name, flags, 0o644)
+    }
+
+    private static func create(
+        in storage: LocalStorage, place: String
+    ) throws(PublishingError) -> (Int32, String?) {
+        var file = cplatform_create_unnamed_file(storage.folder, place)
+        if file == -ENOENT {
+            storage.makeMissing(place)
+            file = cplatform_create_unnamed_file(storage.folder, place)
         }
-        descriptor = file
-        guard descriptor >= 0 else { throw storage.failure(-errno, name, "cannot be made") }
-        self.name = name
+        if file >= 0 { return (file, nil) }
+        guard file == -EOPNOTSUPP || file == -EINVAL else { throw storage.failure(file, place, "takes no file") }
+        let name = freeName()
+        let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+        file = openat(storage.folder, name, flags, 0o600)
+        if file < 0, errno == ENOENT {
+            storage.makeMissing(folder)
+            file = openat(storage.folder, name, flags, 0o600)
+        }
+        guard file >= 0 else { throw storage.failure(-errno, name, "cannot be made") }
+        return (file, name)
     }
 
     deinit {
         if let name { _ = cplatform_remove_file(storage.folder, name) }
         cplatform_close(descriptor)
     }
+
+    private static func freeName() -> String { "\(folder)/\(String(UInt64.random(in: 0 ... .max), radix: 36))" }
 
     /// Appends bytes.
     mutating func write(_ bytes: RawSpan) throws(PublishingError) {
@@ -59,23 +80,40 @@ struct ScratchFile: ~Copyable {
 
     /// Gives the file an object's name, if the object is not there yet.
     consuming func publish(as object: ObjectID) throws(PublishingError) {
-        guard let name else { return }
-        var result = cplatform_move_file(storage.folder, name, object.serverPath)
-        if result == -ENOENT {
-            storage.makeMissing(object.folder)
-            result = cplatform_move_file(storage.folder, name, object.serverPath)
+        try makeReadable()
+        var hasFolder = false
+        while true {
+            let result = move(to: object.serverPath)
+            if result >= 0 {
+                name = nil
+                return
+            }
+            switch result {
+            case -EEXIST: if try storage.renew(object) { return }
+            case -ENOENT where !hasFolder:
+                storage.makeMissing(object.folder)
+                hasFolder = true
+            default: throw storage.failure(result, object.serverPath, "cannot be named")
+            }
         }
-        while result == -EEXIST {
-            if try storage.renew(object) { return }
-            result = cplatform_move_file(storage.folder, name, object.serverPath)
-        }
-        guard result >= 0 else { throw storage.failure(result, object.serverPath, "cannot be named") }
-        self.name = nil
+    }
+
+    private func move(to target: String) -> Int32 {
+        guard let name else { return cplatform_name_file(descriptor, storage.folder, target) }
+        return cplatform_move_file(storage.folder, name, target)
+    }
+
+    /// Leaves the file in the folder for such, and gives its name below the storage's folder.
+    consuming func keep() throws(PublishingError) -> String {
+        let kept = try named()
+        name = nil
+        return kept
     }
 
     /// Makes the file durable, and gives it the name of a file of the root in place of what has it.
     consuming func replace(_ target: String) throws(PublishingError) {
-        guard let name else { return }
+        try makeReadable()
+        let name = try named()
         var result = cplatform_sync_file(descriptor)
         guard result >= 0 else { throw storage.failure(result, name, "cannot be synchronised") }
         result = cplatform_replace_file(storage.folder, name, target)
@@ -83,6 +121,27 @@ struct ScratchFile: ~Copyable {
         self.name = nil
         result = cplatform_sync_file(storage.folder)
         guard result >= 0 else { throw storage.failure(result, "", "cannot be synchronised") }
+    }
+
+    /// The name that it has, or gets now.
+    private mutating func named() throws(PublishingError) -> String {
+        if let name { return name }
+        let name = Self.freeName()
+        var result = cplatform_name_file(descriptor, storage.folder, name)
+        if result == -ENOENT {
+            storage.makeMissing(Self.folder)
+            result = cplatform_name_file(descriptor, storage.folder, name)
+        }
+        guard result >= 0 else { throw storage.failure(result, name, "cannot be named") }
+        self.name = name
+        return name
+    }
+
+    /// Servers run as other users.
+    private func makeReadable() throws(PublishingError) {
+        guard fchmod(descriptor, 0o644) == 0 else {
+            throw storage.failure(-errno, name ?? "", "cannot be made readable")
+        }
     }
 }
 

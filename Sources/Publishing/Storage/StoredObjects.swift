@@ -89,17 +89,18 @@ extension LocalStorage {
     /// Verifies an object and unpacks it into a new file.
     ///
     /// - Parameters:
+    ///   - name: where its stored bytes are below the storage's folder, when not under the object's own name.
     ///   - target: the file, which is made or emptied. When the call throws it is gone.
     ///   - limit: the most plain bytes.
     /// - Throws: `corrupt` when the object is absent or damaged, or longer than the limit.
     package func unpack(
-        _ object: ObjectID, to target: String, limit: Int64 = Limits.unknownObjectBytes
+        _ object: ObjectID, from name: String? = nil, to target: String, limit: Int64 = Limits.unknownObjectBytes
     ) throws(PublishingError) {
         let output = open(target, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard output >= 0 else { throw failure(-errno, target, "cannot be made") }
         defer { cplatform_close(output) }
         do throws(PublishingError) {
-            try unpack(object, into: FileOutput(descriptor: output, label: target), limit: limit)
+            try unpack(object, from: name, into: FileOutput(descriptor: output, label: target), limit: limit)
         } catch {
             unlink(target)
             throw error
@@ -107,8 +108,10 @@ extension LocalStorage {
     }
 
     /// Verifies an object and gives what it unpacks to; none of that is good before the call has returned.
-    func unpack(_ object: ObjectID, into output: any ContentOutput, limit: Int64) throws(PublishingError) {
-        let input = cplatform_open_file(folder, object.serverPath, 0)
+    func unpack(
+        _ object: ObjectID, from name: String? = nil, into output: any ContentOutput, limit: Int64
+    ) throws(PublishingError) {
+        let input = cplatform_open_file(folder, name ?? object.serverPath, 0)
         guard input >= 0 else {
             if input == -ENOENT { throw PublishingError(.corrupt, "object \(object) is missing in \(path)") }
             throw failure(input, object.serverPath, "cannot be opened")
