@@ -119,7 +119,7 @@ let package = Package(
             dependencies: ["CASCore", "CVMFSTesting", .product(name: "SystemPackage", package: "swift-system")],
             path: "Tests/CacheFiller", swiftSettings: settings),
         .executableTarget(
-            name: "ContentStorer", dependencies: ["CASCore", "FixtureTrees", "Publishing"],
+            name: "ContentStorer", dependencies: ["CASCore", "FixtureTrees", "Publishing", "Signing", "Transport"],
             path: "Tests/ContentStorer", swiftSettings: settings),
         .target(
             name: "CatalogFixtures", dependencies: ["CASCore", "CSQLite"], path: "Tests/CatalogFixtures",

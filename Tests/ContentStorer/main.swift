@@ -3,11 +3,14 @@
 //     ContentStorer fill  STORAGE SEED                     stores contents without end, a line for each
 //     ContentStorer large STORAGE MEBIBYTES                stores one content, and prints the peak of memory in KiB
 //     ContentStorer files STORAGE DEFLATER LIST [THREADS]  stores the files of a list, and prints the seconds
+//     ContentStorer pull  STORAGE NAME URL KEYFILE         copies a repository, with a line now and then
 
 import CASCore
 import FixtureTrees
 import Foundation
 import Publishing
+import Signing
+import Transport
 
 let arguments = CommandLine.arguments
 
@@ -94,11 +97,20 @@ func files() async throws {
     say("\(pipeline.statistics)")
 }
 
+func pull() async throws {
+    let key = try Array(Data(contentsOf: URL(fileURLWithPath: arguments[5])))
+    let replica = Replica(
+        of: arguments[3], at: arguments[2], from: try FailoverTransport(servers: [arguments[4]]),
+        trusting: TrustChain(masterKeys: try MasterKey.all(inPEM: key)))
+    _ = try await replica.pull { say("\($0.objects) objects") }
+}
+
 do {
     switch arguments.count > 3 ? arguments[1] : "" {
     case "fill": try await fill()
     case "large": try await large()
     case "files": try await files()
+    case "pull": try await pull()
     default: exit(64)
     }
 } catch {
