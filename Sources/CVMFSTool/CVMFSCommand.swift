@@ -13,6 +13,7 @@ struct CVMFSCommand: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             List.self, Stat.self, Cat.self, Find.self, Get.self, Info.self, Tags.self, Verify.self,
+            Pull.self,
         ])
 }
 

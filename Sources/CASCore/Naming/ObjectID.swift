@@ -23,6 +23,27 @@ public struct ObjectID: Sendable, Hashable {
         }
     }
 
+    /// Reads back a server's path: exactly what `serverPath` writes, nothing else. How the object is compressed the name
+    /// does not say; zlib is assumed.
+    package init?(serverPath path: some StringProtocol) {
+        let bytes = Array(path.utf8)
+        // `data/ab/`, 38 digits, and at most a suffix and a letter.
+        guard bytes.count >= 46, bytes.count <= 60, path.hasPrefix("data/"), bytes[7] == UInt8(ascii: "/") else {
+            return nil
+        }
+        let name = String(decoding: bytes[5..<7] + bytes[8...], as: UTF8.self)
+        if let hash = ContentHash(name) {
+            self.init(hash)
+        } else {
+            guard let last = bytes.last, let kind = ObjectKind(rawValue: last), kind != .file,
+                let hash = ContentHash(name.dropLast())
+            else { return nil }
+            self.init(hash, kind: kind)
+        }
+        // Names have lower-case digits only, where hashes are read from either case.
+        guard serverPath.utf8.elementsEqual(bytes) else { return nil }
+    }
+
     public static func == (left: Self, right: Self) -> Bool {
         left.hash == right.hash && left.compression == right.compression
     }

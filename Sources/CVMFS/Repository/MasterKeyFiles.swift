@@ -1,10 +1,10 @@
-internal import Signing
+package import Signing
 public import SystemPackage
 
 /// Finds master public keys on the disk.
 public enum MasterKeyFiles {
     /// Reads files, and the `*.pub` files of folders.
-    static func keys(in paths: [FilePath]) throws -> [MasterKey] {
+    package static func keys(in paths: [FilePath]) throws -> [MasterKey] {
         var keys: [MasterKey] = []
         for path in paths {
             do {

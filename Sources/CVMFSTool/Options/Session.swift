@@ -76,19 +76,8 @@ extension RepositoryOptionGroup {
 
     /// The fqrn, and the servers' URLs: of NAME itself when it is one.
     func address() throws -> (fqrn: String, servers: [String]) {
-        guard name.contains("://") else {
-            guard !server.isEmpty else {
-                throw ValidationError(
-                    "Where is \(name)? Give --server http://HOST/cvmfs/@fqrn@, or the repository's URL in place of its name."
-                )
-            }
-            return (name, server)
-        }
-        let url = String(name.reversed().drop { $0 == "/" }.reversed())
-        guard let fqrn = url.split(separator: "/").last.map(String.init) else {
-            throw ValidationError("\(name) has no repository's name at its end.")
-        }
-        return (fqrn, [url] + server)
+        let address = try RepositoryAddress(name, servers: server)
+        return (address.fqrn, address.servers)
     }
 
     private func trust(of fqrn: String) throws -> RepositoryTrust {

@@ -33,24 +33,13 @@ extension LocalStorage {
             guard result >= 0 else { throw failure(result, name, "cannot be listed") }
             guard result > 0, let entry else { return files }
             let text = String(cString: entry)
-            guard let object = Self.object(named: text, inFolder: number) else { continue }
+            guard let object = ObjectID(serverPath: "\(name)/\(text)") else { continue }
             var status = stat()
             guard fstatat(folder, "\(name)/\(text)", &status, AT_SYMLINK_NOFOLLOW) == 0,
                 status.st_mode & S_IFMT == S_IFREG
             else { continue }
             files.append(StoredFile(object: object, size: Int64(status.st_size), modified: status.modified))
         }
-    }
-
-    /// Reads back an object's name: 38 digits, the algorithm's suffix, perhaps a kind's letter.
-    static func object(named name: String, inFolder number: UInt8) -> ObjectID? {
-        let text = folderName(number) + name
-        // Names have lower-case digits only; `ContentHash` reads either case.
-        if let hash = ContentHash(text) { return hash.description == text ? ObjectID(hash) : nil }
-        guard let last = text.utf8.last, let kind = ObjectKind(rawValue: last), kind != .file else { return nil }
-        let rest = text.dropLast()
-        guard let hash = ContentHash(rest), hash.description == rest else { return nil }
-        return ObjectID(hash, kind: kind)
     }
 
     /// Removes an object; false when it was not there.
