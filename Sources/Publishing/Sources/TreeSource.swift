@@ -51,6 +51,15 @@ package struct SourceEntry: Sendable {
     }
 }
 
+extension SourceEntry {
+    /// Whether an extended attribute belongs to the file, and not to the machine that it lies on as do `trusted.` (of
+    /// overlay file systems, for example) and `security.` but for the capabilities of programs.
+    package static func keepsXattr(_ name: some Collection<UInt8>) -> Bool {
+        if name.starts(with: "security.".utf8) { return name.elementsEqual("security.capability".utf8) }
+        return !name.starts(with: "trusted.".utf8)
+    }
+}
+
 /// By what the names of one file are recognised; two numbers of the source's own.
 package struct HardlinkIdentity: Sendable, Hashable {
     package let device: UInt64

@@ -4,9 +4,6 @@ internal import Catalog
 internal import SystemPackage
 
 /// Reads the extended attributes of an entry of a folder.
-///
-/// Those that belong to the machine and not to the file are left out: `trusted.` (of overlay file systems, for example)
-/// and `security.` but for the capabilities of programs.
 struct XattrReader {
     let folder: FolderHandle
     let name: FileName
@@ -15,17 +12,11 @@ struct XattrReader {
         let names = try attributeNames()
         guard !names.isEmpty else { return [] }
         var attributes: [ExtendedAttributes.Attribute] = []
-        for attribute in names.split(separator: 0) where Self.belongsToFile(attribute) {
+        for attribute in names.split(separator: 0) where SourceEntry.keepsXattr(attribute) {
             guard let value = try value(of: Array(attribute)) else { continue }
             attributes.append(ExtendedAttributes.Attribute(name: Array(attribute), value: value))
         }
         return attributes
-    }
-
-    /// Whether an attribute is the file's own, whatever it was read from.
-    static func belongsToFile(_ name: ArraySlice<UInt8>) -> Bool {
-        if name.starts(with: "security.".utf8) { return name.elementsEqual("security.capability".utf8) }
-        return !name.starts(with: "trusted.".utf8)
     }
 
     private func attributeNames() throws(PublishingError) -> [UInt8] {
