@@ -26,7 +26,24 @@ public struct PublishingReport: Sendable {
     /// How many warnings there are.
     public private(set) var warningCount = 0
 
+    /// Whether most of what was there is gone, which is often not what was meant.
+    public var removesMost: Bool { removed > unchanged + changed && removed >= Self.fewEntries }
+
+    /// Fewer entries are not worth a question.
+    private static let fewEntries = 10
+
     init() {}
+
+    /// Adds what another part of the transaction has done.
+    mutating func add(_ other: PublishingReport) {
+        added += other.added
+        changed += other.changed
+        removed += other.removed
+        unchanged += other.unchanged
+        fileBytes += other.fileBytes
+        for warning in other.warnings { warn(warning.path, warning.message) }
+        warningCount += other.warningCount - other.warnings.count
+    }
 
     mutating func warn(_ path: RepositoryPath, _ message: String) {
         warningCount += 1

@@ -383,11 +383,7 @@ struct TreeSync {
         _ wanted: EntryRecord, old: EntryRecord?, at path: RepositoryPath, _ content: StoredContent
     ) throws {
         var record = wanted
-        record.size = content.size
-        record.contentHash = content.whole
-        record.compression = content.compression
-        record.isChunked = !content.chunks.isEmpty
-        record.hashAlgorithm = content.whole?.algorithm ?? content.chunks.first?.hash.algorithm ?? .sha1
+        record.setContent(content)
         guard let old else {
             report.added += 1
             return try tree.insert(record, chunks: content.chunks, at: path)

@@ -1,0 +1,142 @@
+import CVMFS
+import FixtureTrees
+import LocalServers
+import RepositoryMaker
+import Signing
+import SystemPackage
+import Testing
+
+@testable import Publishing
+
+@Suite("Transactions")
+struct TransactionTests {
+    @Test(
+        "entries of every kind are added, changed, moved and removed, and read back so",
+        arguments: HashAlgorithm.allCases)
+    func entries(hash: HashAlgorithm) async throws {
+        let fresh = try await FreshRepository(hash: hash)
+        let first = try await fresh.begin()
+        try await first.addFile(
+            "/etc/motd", Array("hello\n".utf8), EntryAttributes(permissions: 0o600, uid: 7, mtime: 5))
+        try await first.addSymlink("/etc/link", to: "motd")
+        try await first.addSpecial("/dev/null", .character, device: DeviceNumber(major: 1, minor: 3))
+        try await first.addSpecial("/run/pipe", .fifo)
+        try await first.makeDirectory("/srv", EntryAttributes(permissions: 0o1777))
+        try await first.addFile("/usr/bin/tool", Array("#!/bin/sh\n".utf8), EntryAttributes(permissions: 0o755))
+        try await first.addFile("/usr/.cvmfscatalog", [])
+        let manifest = try #require(try await first.commit(tag: "v1"))
+        #expect(manifest.revision == 1)
+
+        let snapshot = try await fresh.snapshot()
+        let motd = try await snapshot.entry(at: "/etc/motd")
+        #expect(motd.permissions == 0o600 && motd.uid == 7 && motd.mtime == 5)
+        #expect(try await snapshot.file("/etc/motd").readAll() == Array("hello\n".utf8))
+        #expect(try await snapshot.entry(at: "/dev/null").device == DeviceNumber(major: 1, minor: 3))
+        let usr = try await snapshot.entry(at: "/usr")
+        #expect(usr.isNestedMountpoint || usr.isNestedRoot)
+        #expect(try await fresh.defects() == [])
+
+        let second = try await fresh.begin()
+        try await second.rename("/usr", to: "/opt/usr")
+        try await second.remove("/etc/link")
+        try await second.setAttributes("/etc/motd", EntryAttributes(permissions: 0o444, mtime: 6, mtimeNanoseconds: 7))
+        try await second.addFile("/srv", Array("was a directory".utf8))
+        #expect(try await second.commit()?.revision == 2)
+        let changed = try await fresh.snapshot()
+        #expect(try await changed.entryIfPresent(at: "/usr") == nil)
+        #expect(try await changed.entryIfPresent(at: "/etc/link") == nil)
+        #expect(try await changed.file("/opt/usr/bin/tool").readAll() == Array("#!/bin/sh\n".utf8))
+        #expect(try await changed.entry(at: "/etc/motd").permissions == 0o444)
+        #expect(try await changed.entry(at: "/etc/motd").mtimeNanoseconds == 7)
+        #expect(try await changed.entry(at: "/srv").kind == .file)
+        #expect(try await fresh.defects() == [])
+    }
+
+    @Test("a directory is published, and again nothing; --force and a tag make a revision")
+    func directory() async throws {
+        let fresh = try await FreshRepository()
+        try fresh.folder.write(Array("one".utf8), to: "source/a/b/file")
+        try fresh.folder.write([UInt8](repeating: 7, count: 100_000), to: "source/large")
+        let source = FilePath("\(fresh.folder.path)/source")
+        let first = try await fresh.begin()
+        let report = try await first.sync(from: source, at: "/images/one")
+        #expect(report.added == 5 && report.fileBytes == 100_003)
+        #expect(try await first.commit()?.revision == 1)
+        #expect(try await fresh.snapshot().file("/images/one/a/b/file").readAll() == Array("one".utf8))
+        #expect(try await fresh.defects() == [])
+
+        let second = try await fresh.begin()
+        #expect(try await second.sync(from: source, at: "/images/one").unchanged == 5)
+        #expect(try await second.commit() == nil)
+        let third = try await fresh.begin()
+        #expect(try await third.commit(force: true)?.revision == 2)
+        let fourth = try await fresh.begin()
+        #expect(try await fourth.commit(tag: "v2")?.revision == 3)
+        #expect(try await fresh.open().tags().map(\.name).contains("v2"))
+        #expect(try await fresh.defects() == [])
+    }
+
+    @Test("an aborted transaction changes nothing, leaves no files, and lets the next one in")
+    func aborted() async throws {
+        let fresh = try await FreshRepository()
+        let first = try await fresh.begin()
+        try await first.addFile("/x", [1, 2, 3])
+        await #expect(throws: PublishingError.self) { _ = try await fresh.begin() }
+        await first.abort()
+        let second = try await fresh.begin()
+        #expect(try await second.commit() == nil)
+        #expect(try await fresh.snapshot().entryIfPresent(at: "/x") == nil)
+        await #expect(throws: PublishingError.self) { try await second.remove("/x") }
+        let left = try LocalStorage(at: fresh.storage.string).path + "/data/txn"
+        #expect(try FileNames.list(left) == [])
+    }
+
+    @Test("what makes no sense is refused, and says why")
+    func refused() async throws {
+        let fresh = try await FreshRepository()
+        let transaction = try await fresh.begin()
+        try await transaction.addFile("/file", [])
+        func code(_ body: () async throws -> Void) async -> PublishingError.Code? {
+            do {
+                try await body()
+                return nil
+            } catch { return (error as? PublishingError)?.code }
+        }
+        #expect(await code { try await transaction.addFile("/file/below", []) } == .invalidArgument)
+        #expect(await code { try await transaction.remove("/absent") } == .noSuchEntry)
+        #expect(await code { try await transaction.remove("/") } == .invalidArgument)
+        #expect(await code { try await transaction.addFile("/.cvmfs/x", []) } == .invalidArgument)
+        #expect(await code { try await transaction.addFile("/.cvmfscatalog", []) } == .invalidArgument)
+        #expect(await code { try await transaction.rename("/file", to: "/file/in") } == .invalidArgument)
+        #expect(await code { try await transaction.addSpecial("/device", .block) } == .invalidArgument)
+        var attributes = EntryAttributes.file
+        attributes.xattrs = [.init(name: Array("user.x".utf8), value: [UInt8](repeating: 1, count: 256))]
+        #expect(await code { try await transaction.addFile("/y", [], attributes) } == .unsupported)
+        #expect(await code { try await transaction.sync(from: "/nonexistent") } == .source)
+        await transaction.abort()
+    }
+
+    @Test("the same input on the same base has the same root hash, on any number of threads")
+    func deterministic() async throws {
+        var random = SeededGenerator(for: "the same input on the same base")
+        let model = ModelTree.random(&random, entries: 150)
+        var changed = model
+        changed.mutate(&random, changes: 30)
+        var roots: Set<[ContentHash]> = []
+        for threads in [1, 2, 5] {
+            let fresh = try await FreshRepository()
+            var found: [ContentHash] = []
+            for tree in [model, changed] {
+                let transaction = try await fresh.begin {
+                    $0.content.threads = threads
+                    $0.balance = CatalogBalance(maximum: 40, minimum: 8)
+                }
+                try await transaction.sync(at: "/tree") { ModelSource(tree) }
+                found.append(try #require(try await transaction.commit()).rootCatalog)
+            }
+            roots.insert(found)
+            #expect(try await fresh.defects() == [])
+        }
+        #expect(roots.count == 1)
+    }
+}
