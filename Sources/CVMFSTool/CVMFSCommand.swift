@@ -12,7 +12,15 @@ struct CVMFSCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            List.self, Stat.self, Cat.self, Find.self, Get.self, Info.self, Tags.self, Verify.self,
+            List.self,
+            Stat.self,
+            Cat.self,
+            Find.self,
+            Get.self,
+            Info.self,
+            Tags.self,
+            Verify.self,
+            Publish.self,
             Pull.self,
         ])
 }
