@@ -3,15 +3,6 @@ internal import SystemPackage
 
 /// One image of a layout or archive, found and ready to be read.
 package struct ContainerImage {
-    package enum Format: String, Sendable, Codable {
-        /// An OCI image layout.
-        case oci
-        /// What docker save writes.
-        case docker
-        /// An AppC image.
-        case appc
-    }
-
     struct Layer {
         /// Its file.
         let name: String
@@ -29,7 +20,7 @@ package struct ContainerImage {
     }
 
     let files: ImageFiles
-    package let format: Format
+    let format: ImageRecord.Format
     package let reference: String?
     package let platform: ImagePlatform?
     /// `nil` in an archive of docker save.

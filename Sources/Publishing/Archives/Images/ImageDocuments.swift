@@ -46,7 +46,9 @@ enum ImageDocuments {
 
     struct Configuration: Decodable {
         struct RootFS: Decodable {
-            let diff_ids: [String]
+            let diffIDs: [String]
+
+            enum CodingKeys: String, CodingKey { case diffIDs = "diff_ids" }
         }
 
         let os: String?
@@ -61,9 +63,15 @@ enum ImageDocuments {
 
     /// One image of `manifest.json` in an archive of docker save.
     struct SavedImage: Decodable {
-        let Config: String
-        let RepoTags: [String]?
-        let Layers: [String]
+        let configuration: String
+        let tags: [String]?
+        let layers: [String]
+
+        enum CodingKeys: String, CodingKey {
+            case configuration = "Config"
+            case tags = "RepoTags"
+            case layers = "Layers"
+        }
     }
 
     /// The manifest of an AppC image, of which most concerns only those who run it.

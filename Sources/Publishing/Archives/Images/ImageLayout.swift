@@ -139,31 +139,31 @@ struct ImageLayout {
         var images = try ImageDocuments.decode(
             [ImageDocuments.SavedImage].self, from: bytes, what: "\(path)(manifest.json)")
         try check(images.count)
-        let names = images.flatMap { $0.RepoTags ?? [] }.sorted()
+        let names = images.flatMap { $0.tags ?? [] }.sorted()
         if let reference = selection.reference {
-            images = images.filter { $0.RepoTags?.contains(reference) == true }
+            images = images.filter { $0.tags?.contains(reference) == true }
             guard !images.isEmpty else { throw unknown(reference, names) }
         }
         guard let image = images.first else { throw PublishingError(.noSuchEntry, "\(path) has no image") }
         guard images.count == 1 else { throw several(names) }
-        guard let configurationBytes = try files.document(image.Config) else {
-            throw files.missing(image.Config, "the configuration")
+        guard let configurationBytes = try files.document(image.configuration) else {
+            throw files.missing(image.configuration, "the configuration")
         }
         let digest = SHA256Digest.of(configurationBytes)
         // The file's name is the digest of what is in it.
-        let name = (image.Config.split(separator: "/").last ?? "").split(separator: ".").first ?? ""
+        let name = (image.configuration.split(separator: "/").last ?? "").split(separator: ".").first ?? ""
         guard SHA256Digest(hexadecimal: name).map({ $0 == digest }) ?? true else {
-            throw PublishingError(.source, "the configuration is damaged: \(path)(\(image.Config)) is \(digest)")
+            throw PublishingError(.source, "the configuration is damaged: \(path)(\(image.configuration)) is \(digest)")
         }
-        let configuration = try self.configuration(configurationBytes, layers: image.Layers.count)
+        let configuration = try self.configuration(configurationBytes, layers: image.layers.count)
         if let wanted = selection.platform, let platform = configuration.platform, !platform.fits(wanted) {
             throw PublishingError(.noSuchEntry, "\(path) has no image for \(wanted), but one for \(platform)")
         }
         return ContainerImage(
-            files: files, format: .docker, reference: selection.reference ?? image.RepoTags?.first,
+            files: files, format: .docker, reference: selection.reference ?? image.tags?.first,
             platform: configuration.platform, manifest: nil,
             configuration: .init(digest: digest, bytes: configurationBytes),
-            layers: zip(image.Layers, configuration.diffIDs).map { name, diffID in
+            layers: zip(image.layers, configuration.diffIDs).map { name, diffID in
                 ContainerImage.Layer(
                     name: name, digest: nil, size: nil, diffID: diffID,
                     mediaType: "application/vnd.docker.image.rootfs.diff.tar")
@@ -177,15 +177,15 @@ struct ImageLayout {
     ) throws(PublishingError) -> (platform: ImagePlatform?, diffIDs: [SHA256Digest]) {
         let what = "\(path): the configuration"
         let configuration = try ImageDocuments.decode(ImageDocuments.Configuration.self, from: bytes, what: what)
-        guard configuration.rootfs.diff_ids.count == layers else {
+        guard configuration.rootfs.diffIDs.count == layers else {
             throw PublishingError(
-                .source, "\(what) speaks of \(configuration.rootfs.diff_ids.count) layers, the manifest of \(layers)")
+                .source, "\(what) speaks of \(configuration.rootfs.diffIDs.count) layers, the manifest of \(layers)")
         }
         guard layers <= ImageLimits.layers else {
             throw PublishingError(.source, "\(path) has \(layers) layers; more than \(ImageLimits.layers) are refused")
         }
         var diffIDs: [SHA256Digest] = []
-        for text in configuration.rootfs.diff_ids { diffIDs.append(try digest(text)) }
+        for text in configuration.rootfs.diffIDs { diffIDs.append(try digest(text)) }
         return (configuration.platform, diffIDs)
     }
 

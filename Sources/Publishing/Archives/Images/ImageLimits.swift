@@ -12,4 +12,6 @@ enum ImageLimits {
     static let files = 65_536
     /// Links followed from one of those files to another.
     static let links = 8
+    /// Differences of an image that a check tells in words; further ones are only counted.
+    static let differences = 100
 }

@@ -15,12 +15,12 @@ package struct StagedTreeSource: TreeSource {
     private struct Row {
         let name: FileName
         let inode: Int64
-        let mode: UInt32
         let links: Int64
         let size: Int64
-        let isStored: Bool
-        let hash: ContentHash?
-        let compression: Compression
+        /// Of an object as `StagingSchema` has it, or the SHA-256 of the content; empty for chunks, and for no content.
+        let hash: [UInt8]
+        /// `nil` when no content was stored.
+        let compression: Compression?
         var entry: SourceEntry
     }
 
@@ -38,9 +38,28 @@ package struct StagedTreeSource: TreeSource {
     }
 
     package mutating func next() throws(PublishingError) -> SourceEntry? {
+        guard let row = try nextRow() else { return nil }
+        guard row.entry.kind == .file else { return row.entry }
+        guard let compression = row.compression else {
+            throw PublishingError(.corrupt, "\(label): the content of \(row.entry.path) was not stored")
+        }
+        var entry = row.entry
+        entry.content = .stored(
+            StoredContent(
+                size: row.size, whole: StagingSchema.hash(row.hash), chunks: try chunks(of: row, compression),
+                compression: compression))
+        return entry
+    }
+
+    /// The next entry of a tree that was staged for comparison; of a file with size and SHA-256 of its content.
+    mutating func nextWithDigest() throws(PublishingError) -> (entry: SourceEntry, size: Int64, digest: [UInt8])? {
+        try nextRow().map { ($0.entry, $0.size, $0.hash) }
+    }
+
+    private mutating func nextRow() throws(PublishingError) -> Row? {
         guard isStarted else {
             isStarted = true
-            return try enter(root(), at: .root)
+            return enter(try root(), at: .root)
         }
         while let last = levels.indices.last {
             if let row = levels[last].rows.popFirst() {
@@ -49,35 +68,26 @@ package struct StagedTreeSource: TreeSource {
                     throw PublishingError(
                         .source, "\(label): a path is longer than \(ArchiveLimits.pathBytes) bytes: \(path)")
                 }
-                return try enter(row, at: path)
+                return enter(row, at: path)
             }
             if levels[last].isComplete { levels.removeLast() } else { try fill(last) }
         }
         return nil
     }
 
-    private mutating func enter(_ row: Row, at path: RepositoryPath) throws(PublishingError) -> SourceEntry {
-        var entry = row.entry
-        entry.path = path
-        switch entry.kind {
-        case .directory: levels.append(Level(inode: row.inode, path: path))
-        case .file:
-            guard row.isStored else {
-                throw PublishingError(.corrupt, "\(label): the content of \(path) was not stored")
-            }
-            entry.content = .stored(
-                StoredContent(
-                    size: row.size, whole: row.hash, chunks: try chunks(of: row), compression: row.compression))
-        case .symlink, .fifo, .socket, .character, .block: break
+    private mutating func enter(_ row: Row, at path: RepositoryPath) -> Row {
+        var row = row
+        row.entry.path = path
+        if row.entry.kind == .directory {
+            levels.append(Level(inode: row.inode, path: path))
+        } else if row.links > 1 {
+            row.entry.hardlink = HardlinkIdentity(device: 0, inode: UInt64(row.inode))
         }
-        if entry.kind != .directory, row.links > 1 {
-            entry.hardlink = HardlinkIdentity(device: 0, inode: UInt64(row.inode))
-        }
-        return entry
+        return row
     }
 
-    private func chunks(of row: Row) throws(PublishingError) -> [FileChunk] {
-        guard row.hash == nil else { return [] }
+    private func chunks(of row: Row, _ compression: Compression) throws(PublishingError) -> [FileChunk] {
+        guard row.hash.isEmpty else { return [] }
         var chunks: [FileChunk] = []
         try tree.staging { () throws(CatalogError) in
             try tree.database.forEachRow(
@@ -86,7 +96,7 @@ package struct StagedTreeSource: TreeSource {
                 guard let hash = StagingSchema.hash(found.bytes(2)) else { return false }
                 chunks.append(
                     FileChunk(
-                        offset: found.integer(0), size: found.integer(1), hash: hash, compression: row.compression))
+                        offset: found.integer(0), size: found.integer(1), hash: hash, compression: compression))
                 return true
             }
         }
@@ -139,8 +149,9 @@ package struct StagedTreeSource: TreeSource {
         entry.target = row.bytes(8)
         entry.xattrs = StagingSchema.xattrs(row.bytes(9))
         return Row(
-            name: FileName(bytes: row.bytes(0)), inode: row.integer(1), mode: mode, links: row.integer(10),
-            size: row.integer(11), isStored: !row.isNull(13), hash: StagingSchema.hash(row.bytes(12)),
-            compression: Compression(rawValue: UInt8(truncatingIfNeeded: row.integer(13))) ?? .zlib, entry: entry)
+            name: FileName(bytes: row.bytes(0)), inode: row.integer(1), links: row.integer(10),
+            size: row.integer(11), hash: row.bytes(12),
+            compression: row.isNull(13) ? nil : UInt8(exactly: row.integer(13)).flatMap(Compression.init(rawValue:)),
+            entry: entry)
     }
 }
