@@ -30,7 +30,7 @@ enum StagingSchema {
     ///
     /// Those that belong to the machine they come from are left out, as of a directory.
     static func value(_ xattrs: [[UInt8]: [UInt8]]) -> SQLValue {
-        let xattrs = xattrs.filter { SourceEntry.keepsXattr($0.key[...]) }
+        let xattrs = xattrs.filter { SourceEntry.keepsXattr($0.key) }
         guard !xattrs.isEmpty else { return .null }
         var bytes: [UInt8] = []
         for (name, value) in xattrs.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
