@@ -199,7 +199,8 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["CASCore", "CVMFSTool", "LocalServers", "FixtureTrees"],
+            name: "IntegrationTests",
+            dependencies: ["CASCore", "CVMFSTool", "LocalServers", "FixtureTrees", "Publishing"],
             swiftSettings: settings),
     ]
 )

@@ -22,6 +22,8 @@ struct CVMFSCommand: AsyncParsableCommand {
             Verify.self,
             Publish.self,
             Pull.self,
+            List.self, Stat.self, Cat.self, Find.self, Get.self, Info.self, Tags.self, Verify.self, Publish.self,
+            ImageCommand.self,
         ])
 }
 

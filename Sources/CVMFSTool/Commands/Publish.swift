@@ -12,8 +12,12 @@ import SystemPackage
 
 struct Publish: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Publishes a directory as the next revision.",
+        abstract: "Publishes a directory, an archive or a container image as the next revision.",
         discussion: """
+            What --from names is told by what is in it: a directory; a tar archive (plain, or packed by gzip, bzip2, \
+            xz or zstd); an OCI image layout or what docker save writes, as a folder or an archive; an AppC image. A - \
+            is a tar archive on standard input. Nothing is unpacked to a disk.
+
             The path given with --at becomes what the source is; what was there and is not in the source goes. Files \
             that have not changed since they were published last are not read, and content that is stored already is \
             not packed again. When nothing has changed nothing is published.
@@ -21,8 +25,17 @@ struct Publish: AsyncParsableCommand {
 
     @OptionGroup var repository: PublisherOptionGroup
 
-    @Option(help: ArgumentHelp("What to publish.", valueName: "DIR"))
+    @Option(help: ArgumentHelp("What to publish.", valueName: "DIR|TAR|IMAGE"))
     var from: String
+
+    @Option(help: ArgumentHelp("Which of several images, by its name in the layout or archive.", valueName: "NAME"))
+    var image: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Which of several platforms of an image. Default: this machine's, or the only one.",
+            valueName: "OS/ARCH[/VARIANT]"))
+    var platform: String?
 
     @Option(help: ArgumentHelp("The path in the repository that becomes the source.", valueName: "PATH"))
     var at: String = "/"
@@ -70,7 +83,7 @@ struct Publish: AsyncParsableCommand {
         }
         let transaction = try await repository.begin(options)
         do {
-            let report = try await transaction.sync(from: RawArgument.filePath(from), at: top)
+            let report = try await sync(transaction, top)
             Progress.clear()
             for warning in report.warnings { Progress.say(TerminalText.escaped("warning: \(warning)")) }
             let unlisted = report.warningCount - report.warnings.count
@@ -83,6 +96,15 @@ struct Publish: AsyncParsableCommand {
         }
         let manifest = try await transaction.commit(tag: tag, force: force)
         try show(await transaction.summary, manifest, transaction.base)
+    }
+
+    private func sync(_ transaction: Transaction, _ top: RepositoryPath) async throws -> PublishingReport {
+        if from == "-" {
+            return try await transaction.sync(fromTar: .standardInput, label: "standard input", at: top).report
+        }
+        return try await transaction.sync(
+            fromAny: RawArgument.filePath(from), at: top, image: image, platform: platform
+        ).report
     }
 
     /// Asks whether most of what is there is really to go.

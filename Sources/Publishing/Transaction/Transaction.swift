@@ -103,18 +103,24 @@ public actor Transaction {
         at path: RepositoryPath, from makeSource: @escaping @Sendable () throws -> any TreeSource
     ) async throws -> PublishingReport {
         try await change { transaction, tree in
-            var source = try makeSource()
-            try transaction.makeRoom(at: path, tree)
-            let isNested = transaction.options.nestsSources && !path.isRoot
-            var sync = TreeSync(tree, transaction.pipeline, at: path, progress: transaction.options.progress)
-            let report = try await sync.run(&source, nestsTop: isNested)
-            if isNested {
-                try tree.nestUnasked(path, automatic: false, empty: try await transaction.storeEmpty())
-            }
-            transaction.report.add(report)
-            transaction.options.reached(.synced)
-            return report
+            try await transaction.sync(at: path, from: try makeSource(), tree, nests: transaction.options.nestsSources)
         }
+    }
+
+    /// The same inside of a call.
+    /// - Parameter nests: whether the path gets a nested catalog of its own, unless it is the root.
+    func sync(
+        at path: RepositoryPath, from source: any TreeSource, _ tree: WritableTree, nests: Bool
+    ) async throws -> PublishingReport {
+        var source = source
+        try makeRoom(at: path, tree)
+        let isNested = nests && !path.isRoot
+        var sync = TreeSync(tree, pipeline, at: path, progress: options.progress)
+        let report = try await sync.run(&source, nestsTop: isNested)
+        if isNested { try tree.nestUnasked(path, automatic: false, empty: try await storeEmpty()) }
+        self.report.add(report)
+        options.reached(.synced)
+        return report
     }
 
     /// Sees to it that a source can go to a path: the directories above are there, and the path is a directory if
