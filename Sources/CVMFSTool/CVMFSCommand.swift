@@ -24,6 +24,8 @@ struct CVMFSCommand: AsyncParsableCommand {
             Pull.self,
             List.self, Stat.self, Cat.self, Find.self, Get.self, Info.self, Tags.self, Verify.self, Publish.self,
             ImageCommand.self,
+            List.self, Stat.self, Cat.self, Find.self, Get.self, Info.self, Tags.self, Verify.self,
+            Publish.self, ImageCommand.self, Init.self, Resign.self, TagCommand.self, Diff.self, Collect.self,
         ])
 }
 

@@ -1,6 +1,5 @@
 import ArgumentParser
 import CVMFS
-import Signing
 
 struct Tags: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Lists the tags, the newest revision first.")
@@ -19,22 +18,9 @@ struct Tags: AsyncParsableCommand {
         let tags = try await opened.tags()
         var output = StandardOutput()
         if repository.json {
-            let values = tags.map { tag in
-                JSONValue.object([
-                    ("name", .string(tag.name)),
-                    ("revision", .unsigned(tag.revision)),
-                    ("rootHash", .string(tag.rootHash.description)),
-                    ("timestamp", .integer(tag.timestamp)),
-                    ("description", .string(tag.description)),
-                ])
-            }
-            try output.line(.array(values))
+            try output.line(.array(tags.map(\.json)))
         } else {
-            for tag in tags {
-                try output.line(
-                    "\(TerminalText.escaped(tag.name))\trevision \(tag.revision)\t\(UnixTime(tag.timestamp))\t\(tag.rootHash)\t\(TerminalText.escaped(tag.description))"
-                )
-            }
+            for tag in tags { try output.line(tag.line) }
         }
         try output.flush()
         if repository.summary { Progress.say(Session.summary(of: opened)) }

@@ -127,7 +127,7 @@ private final class OpenCollection: Sendable {
                 .unsupported,
                 "\(name) is not garbage-collectable: its owner has promised that nothing goes (cvmfs init --gc)")
         }
-        reflog = try Reflog(repository: name, storage: storage, state: state).read(root.manifest)
+        reflog = try Reflog(repository: name, storage: storage, state: state, scratch: folder).read(root.manifest)
     }
 
     deinit {
@@ -235,7 +235,7 @@ private final class OpenCollection: Sendable {
         }
         var all = Set(kept)
         if let history = manifest.history {
-            let tags = try HistoryObject(history, of: options.repository, in: storage, state).list
+            let tags = try HistoryObject(history, of: options.repository, in: storage, scratch: folder).list
             for tag in tags.sortedTags where all.insert(tag.rootHash).inserted { kept.append(tag.rootHash) }
         }
         var plan = Plan(kept: kept)
@@ -305,8 +305,8 @@ private final class OpenCollection: Sendable {
             throw PublishingError(.noRepository, "\(options.storage)/\(RootFile.manifest) has vanished")
         }
         let manifest = try SignedManifest(file: file).manifest
-        let file2 = Reflog(repository: options.repository, storage: storage, state: state)
-        var content = try file2.read(manifest)
+        let stored = Reflog(repository: options.repository, storage: storage, state: state, scratch: folder)
+        var content = try stored.read(manifest)
         var isChanged = !content.isSound
         for hash in plan.condemned + plan.oldReferences.map(\.hash) {
             guard let reference = content.references[hash], try !storage.contains(reference.object) else { continue }
@@ -314,13 +314,13 @@ private final class OpenCollection: Sendable {
             isChanged = true
         }
         if isChanged {
-            let next = try file2.prepare(content, algorithm: manifest.hashAlgorithm)
+            let next = try stored.prepare(content, algorithm: manifest.hashAlgorithm)
             try storage.synchronize()
-            try file2.announce(next)
+            try stored.announce(next)
             options.reached(.reflogAnnounced)
-            try file2.replace(with: next)
+            try stored.replace(with: next)
             options.reached(.reflogReplaced)
-            try file2.settle(next.hash)
+            try stored.settle(next.hash)
         }
         try StatusFile(storage).set("last_gc", to: WallClock.now())
         _ = state.condemned.withPlatformString { unlink($0) }

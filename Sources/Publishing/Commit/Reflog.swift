@@ -14,6 +14,8 @@ struct Reflog {
     let repository: String
     let storage: LocalStorage
     let state: StateFolder
+    /// For files on their way: the writer's own folder is emptied by the next writer.
+    let scratch: FilePath
 
     /// What the reflog holds, by hash.
     struct Content {
@@ -36,13 +38,13 @@ struct Reflog {
             let isKnown = expected.contains(hash) || references?[manifest.rootCatalog] != nil && expected.isEmpty
             if let references, isKnown { return Content(references: references, isSound: true) }
             // Whatever is in it does no harm: a collection never deletes what is in use because of a reference.
-            var rebuilt = try ReflogRebuilding(repository: repository, storage: storage, state: state).run(manifest)
+            var rebuilt = try ReflogRebuilding(repository: repository, storage: storage, scratch: scratch).run(manifest)
             for (hash, reference) in references ?? [:] where rebuilt[hash] == nil {
                 if try storage.contains(reference.object) { rebuilt[hash] = reference }
             }
             return Content(references: rebuilt, isSound: false)
         }
-        let rebuilt = try ReflogRebuilding(repository: repository, storage: storage, state: state).run(manifest)
+        let rebuilt = try ReflogRebuilding(repository: repository, storage: storage, scratch: scratch).run(manifest)
         return Content(references: rebuilt, isSound: false)
     }
 
@@ -68,7 +70,8 @@ struct Reflog {
 
     /// A reflog on its way: its file's bytes and their hash.
     func prepare(_ content: Content, algorithm: HashAlgorithm) throws -> Prepared {
-        let file = state.scratchFile("reflog")
+        let file = scratch.appending("reflog")
+        _ = file.withPlatformString { unlink($0) }
         defer { _ = file.withPlatformString { unlink($0) } }
         let ordered = content.references.values.sorted { ($0.timestamp, $0.hash) < ($1.timestamp, $1.hash) }
         try ReflogWriter.write(ordered, fqrn: repository, to: file.string)
@@ -110,7 +113,7 @@ struct Reflog {
 struct ReflogRebuilding {
     let repository: String
     let storage: LocalStorage
-    let state: StateFolder
+    let scratch: FilePath
 
     func run(_ manifest: Manifest) throws -> [ContentHash: Reference] {
         var found: [ContentHash: Reference] = [:]
@@ -124,7 +127,7 @@ struct ReflogRebuilding {
         var roots = [manifest.rootCatalog]
         var next = manifest.history
         while let hash = next, found[hash] == nil, found.count < CatalogLimits.references {
-            guard let history = try? HistoryObject(hash, of: repository, in: storage, state) else { break }
+            guard let history = try? HistoryObject(hash, of: repository, in: storage, scratch: scratch) else { break }
             add(hash, .history, time)
             roots += history.list.tags.values.map(\.rootHash)
             next = history.previous
@@ -133,11 +136,8 @@ struct ReflogRebuilding {
             var next: ContentHash? = root
             while let hash = next, found[hash] == nil, found.count < CatalogLimits.references {
                 guard try storage.contains(ObjectID(hash, kind: .catalog)) else { break }
-                let file = state.scratchFile("catalog")
-                defer { _ = file.withPlatformString { unlink($0) } }
-                try storage.unpack(
-                    ObjectID(hash, kind: .catalog), to: file.string, limit: PublishingLimits.catalogBytes)
-                let properties = try FileCatalog(at: file).properties
+                let object = ObjectID(hash, kind: .catalog)
+                let properties = try CatalogFile.open(object, in: storage, scratch: scratch).properties
                 add(hash, .catalog, properties.lastModified ?? time)
                 next = properties.previousRevision
             }

@@ -143,6 +143,9 @@ package final class RepositoryWriter: Sendable {
 
     /// What a killed writer leaves: files on their way.
     private func removeLeftovers() throws {
+        // Under it a collection, too, has files on their way.
+        let commit = try LockFile(state.commitLock, .exclusive)
+        defer { commit.unlock() }
         try storage.removeAbandoned()
         for file in try LocalFile.names(in: state.scratch) ?? [] {
             _ = state.scratch.appending(file).withPlatformString { unlink($0) }

@@ -69,7 +69,7 @@ struct RevisionCommit {
         let lock = try LockFile(state.commitLock, .exclusive)
         defer { lock.unlock() }
         try checkBase(base)
-        let reflog = Reflog(repository: repository, storage: storage, state: state)
+        let reflog = Reflog(repository: repository, storage: storage, state: state, scratch: state.scratch)
         var content = try base.map { try reflog.read($0.manifest) } ?? Reflog.Content(references: [:], isSound: true)
         for object in references { content.add(object, at: time) }
         let next = try reflog.prepare(content, algorithm: algorithm)

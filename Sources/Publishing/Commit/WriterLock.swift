@@ -1,5 +1,6 @@
 internal import Glibc
 package import Signing
+internal import Synchronization
 internal import SystemPackage
 
 /// Who holds a repository's lock.
@@ -54,6 +55,7 @@ package final class WriterLock: Sendable {
     private let file: LockFile
     /// The writer before, if it ended without saying so.
     package let deadOwner: LockOwner?
+    private let isClosed = Atomic(false)
 
     /// - Throws: `locked`, and says by whom.
     package init(_ state: StateFolder, at time: UnixTime) throws {
@@ -97,6 +99,8 @@ package final class WriterLock: Sendable {
 
     /// Ends the writer's time, and says so.
     package func close() {
+        // Afterwards the file is somebody else's.
+        guard !isClosed.exchange(true, ordering: .relaxed) else { return }
         try? file.replaceContent(with: [])
         file.unlock()
     }

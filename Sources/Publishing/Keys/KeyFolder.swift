@@ -41,10 +41,9 @@ package struct KeyFolder: Sendable {
     package func signer() throws -> ManifestSigner {
         let certificate = try Certificate(pem: required(.certificate))
         let key = try RSAPrivateKey(pem: required(.privateKey))
-        guard certificate.belongs(to: key) else {
-            throw PublishingError(.keys, "\(file(.privateKey)) is not the key of \(file(.certificate))")
-        }
-        return ManifestSigner(certificate: certificate, key: key)
+        if certificate.belongs(to: key) { return ManifestSigner(certificate: certificate, key: key) }
+        if let next = try completeInterruptedRenewal(key: key) { return ManifestSigner(certificate: next, key: key) }
+        throw PublishingError(.keys, "\(file(.privateKey)) is not the key of \(file(.certificate))")
     }
 
     /// The key that signs whitelists.

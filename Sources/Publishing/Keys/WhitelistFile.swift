@@ -6,9 +6,6 @@ struct WhitelistFile {
     let repository: String
     let storage: LocalStorage
 
-    /// How long one is good for when its key is in a file: 30 days, as the reference has it.
-    static let days = 30
-
     /// Writes a whitelist that lists some certificates, signed by a master key.
     func write(
         _ entries: [Whitelist.Entry], algorithm: HashAlgorithm, signedBy master: RSAPrivateKey, at time: UnixTime,
@@ -19,6 +16,14 @@ struct WhitelistFile {
         let letter = try SignedLetter(
             signing: whitelist.serialized(), as: .whitelist, algorithm: algorithm, with: master)
         try storage.replace(RootFile.whitelist, with: letter.serialized)
+    }
+
+    /// The entries of the one that is there; none when no key of these has signed it.
+    func entries(signedBy keys: [MasterKey]) throws -> [Whitelist.Entry] {
+        guard let bytes = try storage.read(RootFile.whitelist, limit: TrustLimits.whitelistBytes),
+            let letter = try? SignedLetter(parsing: bytes, as: .whitelist), letter.isSigned(byAnyOf: keys)
+        else { return [] }
+        return try Whitelist(unverified: bytes).entries
     }
 
     /// The one that is there, whoever has signed it; `nil` when there is none.

@@ -12,7 +12,11 @@ struct HistoryObject {
 
     /// Reads it.
     init(_ hash: ContentHash, of repository: String, in storage: LocalStorage, _ state: StateFolder) throws {
-        let file = state.scratchFile("history")
+        try self.init(hash, of: repository, in: storage, scratch: state.scratch)
+    }
+
+    init(_ hash: ContentHash, of repository: String, in storage: LocalStorage, scratch folder: FilePath) throws {
+        let file = folder.appending("history-\(String(UInt64.random(in: 0 ... .max), radix: 36))")
         defer { _ = file.withPlatformString { unlink($0) } }
         try storage.unpack(ObjectID(hash, kind: .history), to: file.string, limit: PublishingLimits.historyBytes)
         let database = try HistoryDatabase(at: file)

@@ -90,6 +90,9 @@ public struct SignedLetter: Sendable, Hashable {
     /// Whether the signature is the key's.
     func isSigned(by key: RSAPublicKey) -> Bool { key.recover(signature) == kind.message(signing: hash) }
 
+    /// Whether the signature is that of one of the keys.
+    package func isSigned(byAnyOf keys: [MasterKey]) -> Bool { keys.contains { isSigned(by: $0.key) } }
+
     private static let separatorLine: [UInt8] = [ASCII.dash, ASCII.dash, ASCII.newline]
 
     /// Where the text ends: behind the newline before the first line `--`, which is not the file's first.
