@@ -216,7 +216,7 @@ public struct Replica: Sendable {
     private func writeReflog(
         _ manifest: Manifest, _ roots: [ContentHash], _ storage: LocalStorage, _ state: StateFolder
     ) throws {
-        let reflog = Reflog(repository: name, storage: storage, state: state)
+        let reflog = Reflog(repository: name, storage: storage, state: state, scratch: state.scratch)
         var content = try reflog.read(manifest)
         let now = clock()
         for root in roots { content.add(ObjectID(root, kind: .catalog), at: now) }
