@@ -18,6 +18,12 @@ public enum FUSELimits {
     /// Locked buffers kept for replies that are put together, each of `transferBytes` at most.
     public static let idleReplyBuffers = 8
 
+    /// Requests at a time in one processor's queue over io_uring, each with a buffer of its own.
+    public static let ringRequests = 8
+
+    /// Content of one READ or WRITE over io_uring: 256 KiB, as each request has its room all the time.
+    public static let ringTransferBytes = 256 << 10
+
     /// Nodes named in one notification that they can go.
     public static let prunedNodes = 1024
 

@@ -1,4 +1,5 @@
-// How much processor time a request costs its server: FUSEBenchmark [COUNT]. As root; in a release build.
+// How much processor time a request costs its server: FUSEBenchmark [COUNT [ring]]. As root; in a release build.
+// `ring`: over io_uring, if the parameter fuse.enable_uring is on.
 //
 // A child process makes the requests, so that what is counted here is the server alone: its own time (target: below 5 µs),
 // and the kernel's on its behalf, which no server can avoid.
@@ -33,7 +34,7 @@ func measure(
     let files = MemoryFiles(validity: validity)
     files.add("file", .bytes([UInt8](repeating: 7, count: 1 << 20)))
     if load == "list" { for index in 0..<count { files.add("entry number \(index)", .bytes([])) } }
-    let features = Features.usual.subtracting(load == "list" ? .readDirectoryPlusAuto : [])
+    let features = Options.features.subtracting(load == "list" ? .readDirectoryPlusAuto : [])
     let session = try Session.mount(
         files, at: mountpoint, options: MountOptions(source: "benchmark", device: device),
         wishes: Wishes(features: features))
@@ -73,11 +74,18 @@ func spawn(_ words: [String]) throws -> pid_t {
     return child
 }
 
+if arguments.count == 3, arguments[2] == "ring" { Options.features = Features.usual.union(.overIOUring) }
+
 try await measure("LOOKUP, and GETATTR", "lookup", validity: .none, kinds: [1, 3])
 try await measure("LOOKUP of what is not there", "absent", validity: .none, kinds: [1])
 try await measure("READ of 4 KiB", "read4", validity: .forever, kinds: [15])
 try await measure("READ of 128 KiB", "read128", validity: .forever, kinds: [15])
 try await measure("an entry of READDIRPLUS", "list", validity: .forever, kinds: [44], per: count)
+
+/// What is asked of the kernel: usual, or io_uring too.
+enum Options {
+    nonisolated(unsafe) static var features = Features.usual
+}
 
 /// What the child does.
 enum Load {

@@ -23,8 +23,7 @@ struct NegotiationTests {
             if feature == .extended { continue }
             let wished = Features.usual.union(feature)
             let with = Self.agreement(wishes: Wishes(features: wished))!.features
-            // Not spoken by this module, or only together with another.
-            if feature != .overIOUring { #expect(with.contains(feature)) }
+            #expect(with.contains(feature))
             let withoutOffer = Self.agreement(
                 offered: Self.everything.subtracting(feature), wishes: Wishes(features: wished))!
             #expect(!withoutOffer.features.contains(feature))
@@ -65,6 +64,9 @@ struct NegotiationTests {
         #expect(passing.answer.flags2 == 1 << 5)
         let first = Self.agreement(wishes: Wishes(features: [.asyncRead]))!
         #expect(first.answer.flags == 1)
+        let ring = Self.agreement(wishes: Wishes(features: Features.usual.union(.overIOUring)))!
+        #expect(ring.answer.flags2 & (1 << 9) != 0)
+        #expect(ring.transferBytes == FUSELimits.ringTransferBytes)
     }
 
     @Test("Every minor version from 23 on is spoken, the smaller of both")

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "CFUSERing.h"
+
 // MARK: Structures of protocol 7.39 to 7.45, which the header of an older distribution lacks
 
 /// Answer to INIT, with the fields up to 7.43.

@@ -34,9 +34,23 @@ enum RequestDecoder {
         // Extensions (7.36), in units of 8 bytes, stand at the end; none is asked for.
         let end = message.count - 8 * Int(header.total_extlen)
         guard end >= headerSize else { throw .tooShort }
-        var arguments = Arguments(rest: UnsafeRawBufferPointer(rebasing: message[headerSize..<end]))
+        return try operation(
+            header.opcode, Arguments(rest: UnsafeRawBufferPointer(rebasing: message[headerSize..<end])))
+    }
 
-        switch fuse_opcode(header.opcode) {
+    static func operation(of message: SplitMessage) throws(Malformation) -> Operation {
+        guard message.header.count >= headerSize else { throw .noHeader }
+        let header = message.header.loadUnaligned(as: fuse_in_header.self)
+        let end = message.rest.count - 8 * Int(header.total_extlen)
+        guard end >= 0 else { throw .tooShort }
+        return try operation(
+            header.opcode,
+            Arguments(fixed: message.fixed, rest: UnsafeRawBufferPointer(rebasing: message.rest[..<end])))
+    }
+
+    private static func operation(_ opcode: UInt32, _ arguments: Arguments) throws(Malformation) -> Operation {
+        var arguments = arguments
+        switch fuse_opcode(opcode) {
         case FUSE_LOOKUP: return .lookUp(name: try arguments.name())
         case FUSE_FORGET: return .forget(lookups: try arguments.take(fuse_forget_in.self).nlookup)
         case FUSE_BATCH_FORGET:
@@ -85,7 +99,7 @@ enum RequestDecoder {
             let body = try arguments.take(fuse_read_in.self)
             return .readDirectory(
                 handle: FileHandle(rawValue: body.fh), offset: body.offset, count: try count(body.size),
-                withAttributes: fuse_opcode(header.opcode) == FUSE_READDIRPLUS)
+                withAttributes: fuse_opcode(opcode) == FUSE_READDIRPLUS)
         case FUSE_WRITE:
             let body = try arguments.take(fuse_write_in.self)
             return .write(
@@ -119,7 +133,7 @@ enum RequestDecoder {
             let body = try arguments.take(fuse_lseek_in.self)
             return .seek(handle: FileHandle(rawValue: body.fh), offset: body.offset, whence: body.whence)
         case FUSE_DESTROY: return .destroy
-        default: return .unknown(opcode: header.opcode)
+        default: return .unknown(opcode: opcode)
         }
     }
 
@@ -158,12 +172,21 @@ enum RequestDecoder {
 
 /// What follows a header, taken from the front.
 struct Arguments {
+    /// Where structures are, if not in front of the rest; there is never more than one then.
+    private var fixed: UnsafeRawBufferPointer?
     private(set) var rest: UnsafeRawBufferPointer
 
-    init(rest: UnsafeRawBufferPointer) { self.rest = rest }
+    init(fixed: UnsafeRawBufferPointer? = nil, rest: UnsafeRawBufferPointer) {
+        self.fixed = fixed
+        self.rest = rest
+    }
 
     mutating func take<Body: BitwiseCopyable>(_ type: Body.Type) throws(Malformation) -> Body {
-        try bytes(MemoryLayout<Body>.size).loadUnaligned(as: type)
+        if let fixed {
+            guard MemoryLayout<Body>.size <= fixed.count else { throw .tooShort }
+            return fixed.loadUnaligned(as: type)
+        }
+        return try bytes(MemoryLayout<Body>.size).loadUnaligned(as: type)
     }
 
     mutating func bytes(_ count: Int) throws(Malformation) -> UnsafeRawBufferPointer {

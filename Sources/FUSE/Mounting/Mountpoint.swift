@@ -16,7 +16,9 @@ public struct Mountpoint: Hashable, Sendable {
     }
 
     /// Removes the mount, also a dead one; as root with umount2(2), otherwise with the helper.
-    /// - Parameter lazily: also while it is in use.
+    /// - Parameters:
+    ///   - lazily: also while it is in use.
+    ///   - helper: the program, where the user is not root.
     public func unmount(lazily: Bool = false, helper: String = "fusermount3") throws(FUSEError) {
         let result = cfuse_unmount(path, lazily ? 1 : 0)
         if result == 0 { return }

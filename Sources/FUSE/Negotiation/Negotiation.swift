@@ -102,12 +102,12 @@ struct Negotiation {
                     + "\(Self.major).\(Self.oldestMinor) (Linux 3.15) is needed")
         }
         var features = wishes.features.intersection(offer.features)
-        features.remove(.overIOUring)
         // Each of the second of these means nothing without its first.
         if !features.contains(.readDirectoryPlus) { features.remove(.readDirectoryPlusAuto) }
         if !offer.features.contains(.extended) { features.remove(Self.secondWord) }
         let page = 4096
-        let most = features.contains(.maximumPages) ? FUSELimits.transferBytes : 32 * page
+        var most = features.contains(.maximumPages) ? FUSELimits.transferBytes : 32 * page
+        if features.contains(.overIOUring) { most = min(most, FUSELimits.ringTransferBytes) }
         let transfer = min(max(wishes.transferBytes, page), most)
         let write = features.contains(.bigWrites) ? min(max(wishes.writeBytes, page), transfer) : page
         return .agree(

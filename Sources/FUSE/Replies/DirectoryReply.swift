@@ -26,7 +26,10 @@ public struct DirectoryReply: Reply, ~Copyable {
 
     /// Adds an entry with its attributes. If the kernel takes attributes (``withAttributes``), it counts as a lookup of
     /// its node.
-    /// - Parameter next: the position behind the entry: where a later call goes on. Not 0.
+    /// - Parameters:
+    ///   - name: its name, without a slash.
+    ///   - entry: what a lookup would answer.
+    ///   - next: the position behind the entry: where a later call goes on. Not 0.
     /// - Returns: whether there was room; if not, the entry was not added.
     public mutating func add(_ name: Span<UInt8>, _ entry: Entry, next: UInt64) -> Bool {
         name.withUnsafeBytes { name in

@@ -16,28 +16,44 @@ final class SharedState: Sendable {
     }
 }
 
-/// An open device: the one of the mount, or a clone of it. It is closed when nobody can answer on it any more.
+/// Where requests come from and answers go: an open device, the one of the mount or a clone of it; or an entry of a ring.
+/// It is closed when nobody can answer on it any more.
 final class Channel: Sendable {
+    /// -1 for an entry of a ring.
     let descriptor: Int32
     let shared: SharedState
+    private let entry: RingEntry?
 
     init(adopting descriptor: Int32, shared: SharedState) {
         self.descriptor = descriptor
         self.shared = shared
+        entry = nil
     }
 
-    deinit { cfuse_close(descriptor) }
+    /// A place for a request in a queue over io_uring, where the answer goes too.
+    init(entry: RingEntry, shared: SharedState) {
+        descriptor = -1
+        self.shared = shared
+        self.entry = entry
+    }
+
+    deinit {
+        if descriptor >= 0 { cfuse_close(descriptor) }
+    }
 
     func reply(to unique: UInt64, _ error: Errno) {
+        if let entry { return entry.reply(to: unique, error.rawValue) }
         check(cfuse_reply(descriptor, unique, error.rawValue, nil, 0))
     }
 
     func reply(to unique: UInt64, _ body: UnsafeRawBufferPointer) {
+        if let entry { return entry.reply(to: unique, body) }
         let result = cfuse_reply(descriptor, unique, 0, body.baseAddress, body.count)
         if result != 0 { fail(unique, result) }
     }
 
     func reply(to unique: UInt64, from file: Int32, at offset: Int64, count: Int) {
+        if let entry { return entry.reply(to: unique, from: file, at: offset, count: count) }
         guard count <= shared.buffers.capacity, let taken = TakenBuffer(from: shared.buffers) else {
             return reply(to: unique, .noMemory)
         }

@@ -30,6 +30,17 @@ struct Dispatch: Sendable {
         handle(operation, request, channel)
     }
 
+    /// The same for a request whose parts stand apart.
+    func handle(_ message: SplitMessage, on channel: Channel) {
+        guard let (request, opcode) = try? RequestDecoder.header(of: message.header) else { return }
+        channel.shared.counts.count(opcode)
+        do {
+            handle(try RequestDecoder.operation(of: message), request, channel)
+        } catch {
+            channel.reply(to: request.unique, .invalidArgument)
+        }
+    }
+
     private func handle(_ operation: Operation, _ request: Request, _ channel: Channel) {
         let node = request.node
         var answer: Answer { Answer(channel: channel, unique: request.unique) }

@@ -18,7 +18,10 @@ extension Session {
     }
 
     /// A name may stand for something else now, or for nothing.
-    /// - Parameter expireOnly: it is asked for again, and not thrown out; ``Features/expireOnly`` is needed.
+    /// - Parameters:
+    ///   - name: the name in the folder.
+    ///   - parent: the folder.
+    ///   - expireOnly: it is asked for again, and not thrown out; ``Features/expireOnly`` is needed.
     @discardableResult
     public func invalidate(
         _ name: Span<UInt8>, in parent: NodeID, expireOnly: Bool = false

@@ -51,6 +51,10 @@ public final class Session: Sendable {
     ///
     /// Blocks for as long as mount(2) or `fusermount3` take.
     /// - Parameters:
+    ///   - files: what answers.
+    ///   - path: the mountpoint, a folder.
+    ///   - options: how it is mounted.
+    ///   - wishes: what is used if the kernel has it.
     ///   - workers: threads that answer; each has a channel of its own where the device can be opened again.
     public static func mount(
         _ files: any FileSystem, at path: String, options: MountOptions = MountOptions(), wishes: Wishes = Wishes(),
@@ -80,9 +84,12 @@ public final class Session: Sendable {
 
     /// Serves a mount that another process, or another session, served before.
     /// - Parameters:
+    ///   - files: what answers, for the same nodes as before.
     ///   - descriptors: the mount's device and all its clones; they belong to the session from now on.
     ///   - agreement: what the first session agreed on with the kernel.
+    ///   - mountpoint: where it is mounted, for ``unmount(lazily:)``.
     ///   - resend: whether what the dead process had read is asked for again. Not to be repeated.
+    ///   - workers: threads that answer; no fewer than there are descriptors.
     public static func adopt(
         _ files: any FileSystem, descriptors: [FileDescriptor], agreement: Agreement, mountpoint: String? = nil,
         resend: Bool = true, workers: Int = 2
@@ -92,6 +99,10 @@ public final class Session: Sendable {
         guard !channels.isEmpty else {
             throw FUSEError(.invalidConfiguration, "a mount cannot be taken over without its descriptor")
         }
+        // What is in a dead process's ring is never sent again.
+        guard !agreement.features.contains(.overIOUring) else {
+            throw FUSEError(.unsupported, "a mount over io_uring cannot be taken over: mount it without")
+        }
         let session = Session(files: files, channels: channels, shared: shared, mountpoint: mountpoint)
         if resend, agreement.hasResend { try session.resend() }
         try session.start(workers: max(workers, channels.count))
@@ -99,7 +110,7 @@ public final class Session: Sendable {
     }
 
     private static func initialize(_ device: Int32, wishes: Wishes) throws(FUSEError) -> Agreement {
-        var negotiation = Negotiation(wishes: wishes)
+        var negotiation = Negotiation(wishes: possible(wishes))
         // The kernel never sends more before it has its answer.
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 128 << 10, alignment: 8)
         defer { buffer.deallocate() }
@@ -142,8 +153,32 @@ public final class Session: Sendable {
         }
     }
 
+    /// What is to be asked for: io_uring not where this process may not use it.
+    private static func possible(_ wishes: Wishes) -> Wishes {
+        var wishes = wishes
+        if wishes.features.contains(.overIOUring), cfuse_ring_is_possible() == 0 {
+            wishes.features.remove(.overIOUring)
+        }
+        return wishes
+    }
+
+    /// Requests come over io_uring only when each processor that there may ever be has its queue; FORGET and INTERRUPT
+    /// still come through the device.
+    private func startRings(on device: Channel) throws(FUSEError) {
+        for processor in 0..<Int(cfuse_ring_processors()) {
+            let queue = try RingQueue(device: device, processor: processor)
+            state.withLock { $0.running += 1 }
+            let result = RingWorker(session: self, queue: queue, shared: shared).start()
+            if result != 0 {
+                state.withLock { $0.running -= 1 }
+                throw FUSEError.systemCall("no thread can be started for the mount", result)
+            }
+        }
+    }
+
     private func start(workers: Int) throws(FUSEError) {
         let channels = state.withLock { $0.channels }
+        if agreement.features.contains(.overIOUring) { try startRings(on: channels[0]) }
         for index in 0..<min(max(workers, 1), FUSELimits.workers) {
             let worker = Worker(session: self, channel: channels[index % channels.count])
             state.withLock { $0.running += 1 }
@@ -228,6 +263,7 @@ public final class Session: Sendable {
     func began(_ thread: Int32) { state.withLock { _ = $0.threads.insert(thread) } }
 
     func handle(_ message: UnsafeRawBufferPointer, on channel: Channel) { dispatch.handle(message, on: channel) }
+    func handle(_ message: SplitMessage, on channel: Channel) { dispatch.handle(message, on: channel) }
 
     /// - Parameter disconnected: whether the connection has ended, so that its descriptors are of no more use.
     func ended(_ thread: Int32, disconnected: Bool) {
