@@ -98,6 +98,12 @@ enum Files {
     }
 }
 
+/// What the kernel keeps it may drop at any time, when memory is short or somebody has it do so: then once more.
+func oneOf(_ attempts: Int, _ isKept: () async throws -> Bool) async throws -> Bool {
+    for _ in 0..<attempts where try await isKept() { return true }
+    return false
+}
+
 /// Waits until something holds, as long as it takes: a test that never gets there is ended from outside.
 func eventually(_ condition: @Sendable () -> Bool) async {
     while !condition() { await Blocking.run { _ = usleep(1000) } }

@@ -99,6 +99,7 @@ extension MountTests {
             let script = """
                 mount --bind \(folder.device) /dev/fuse && command -v fusermount3 >/dev/null || exit 77
                 \(user) test -x \(Self.server) -a -w $M || exit 77
+                : >\(folder.path)/said
                 \(user) \(Self.server) mount $M /dev/fuse 10 >\(folder.path)/said 2>&1 &
                 until grep -q ready \(folder.path)/said; do kill -0 $! 2>/dev/null || exit 77; sleep 0.01; done
                 \(user) cat $M/folder/file7

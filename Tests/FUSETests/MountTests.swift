@@ -79,15 +79,16 @@ struct MountTests {
         let session = try Session.mount(Self.small(), at: folder.mountpoint, options: folder.options)
         let script = "find $M -ls; find $M -type f -exec cat {} + ; readlink $M/link; ls $M/absent"
         let first = try await Command.run(script, in: folder)
-        let kinds = (0..<64).map { session.requests(ofKind: $0) }
         // One OPEN and one OPENDIR were refused, and then none came.
         #expect(session.requests(ofKind: 14) <= 1 && session.requests(ofKind: 27) <= 1)
-        let second = try await Command.run(script, in: folder)
-        #expect(first.output == second.output)
-        // STATFS, which find asks of each folder, is never remembered by the kernel.
-        for (kind, count) in kinds.enumerated() where kind != 17 {
-            #expect(session.requests(ofKind: kind) == count, "requests of kind \(kind)")
+        let isSilent = try await oneOf(10) { () async throws -> Bool in
+            // STATFS, which find asks of each folder, is never remembered by the kernel; and forgetting is no question.
+            let kinds = (0..<64).filter { ![2, 17, 42].contains($0) }
+            let before = kinds.map { session.requests(ofKind: $0) }
+            #expect(try await Command.run(script, in: folder).output == first.output)
+            return kinds.map { session.requests(ofKind: $0) } == before
         }
+        #expect(isSilent)
     }
 
     @Test("Errors reach the program, and nothing can be changed")
