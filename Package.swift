@@ -28,6 +28,7 @@ let package = Package(
         .library(name: "CVMFS", targets: ["CVMFS"]),
         .library(name: "Publishing", targets: ["Publishing"]),
         .library(name: "FUSE", targets: ["FUSE"]),
+        .library(name: "Provisioner", targets: ["Provisioner"]),
         .library(name: "CVMFSTesting", targets: ["CVMFSTesting"]),
         .executable(name: "cvmfs", targets: ["CVMFSTool"]),
     ],
@@ -53,6 +54,7 @@ let package = Package(
         // libarchive's headers only: the library is loaded when it is first used.
         .target(name: "CArchive", dependencies: ["CPlatform"]),
         .target(name: "CFUSE"),
+        .target(name: "CLauncher"),
 
         // The four that stand alone
         .target(
@@ -94,6 +96,12 @@ let package = Package(
                 "CASCore", "Catalog", "Signing", "Transport", "CVMFS", "CPlatform", "CArchive",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ], swiftSettings: settings),
+        .target(
+            name: "Provisioner",
+            dependencies: [
+                "CASCore", "Catalog", "CVMFS", "FUSE", "CLauncher", "CPlatform",
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         .target(
@@ -197,6 +205,12 @@ let package = Package(
             dependencies: [
                 "FUSE", "CFUSE", "CKernelCalls", "FixtureTrees", "MemoryFiles", "MemoryFilesServer",
                 .product(name: "SystemPackage", package: "swift-system"),
+            ], swiftSettings: settings),
+        .testTarget(
+            name: "ProvisionerTests",
+            dependencies: [
+                "Provisioner", "CVMFS", "CLauncher", "FUSE", "CatalogFixtures", "FixtureTrees", "LocalServers",
+                "MemoryFiles", "RepositoryMaker", .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests",

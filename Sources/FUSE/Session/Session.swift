@@ -82,6 +82,31 @@ public final class Session: Sendable {
         return session
     }
 
+    /// Serves a mount that somebody else has just made, in a namespace of its own perhaps, and on whose device nothing
+    /// has been read yet.
+    /// - Parameters:
+    ///   - descriptors: the mount's device, and clones of it; they belong to the session from now on.
+    ///   - workers: threads that answer; no fewer than there are descriptors.
+    public static func serve(
+        _ files: any FileSystem, descriptors: [FileDescriptor], wishes: Wishes = Wishes(), workers: Int = 2
+    ) throws(FUSEError) -> Session {
+        guard let device = descriptors.first else {
+            throw FUSEError(.invalidConfiguration, "a mount cannot be served without its descriptor")
+        }
+        let agreement: Agreement
+        do {
+            agreement = try initialize(device.rawValue, wishes: wishes)
+        } catch {
+            for clone in descriptors.dropFirst() { cfuse_close(clone.rawValue) }
+            throw error
+        }
+        let shared = SharedState(agreement: agreement)
+        let channels = descriptors.map { Channel(adopting: $0.rawValue, shared: shared) }
+        let session = Session(files: files, channels: channels, shared: shared, mountpoint: nil)
+        try session.start(workers: max(workers, channels.count))
+        return session
+    }
+
     /// Serves a mount that another process, or another session, served before.
     /// - Parameters:
     ///   - files: what answers, for the same nodes as before.
