@@ -46,7 +46,8 @@ struct ContainerTests {
         let folder = try TemporaryFolder("container")
         let layer = try TemporaryFolder("layer")
         let options = ContainerOptions(layer: FilePath(layer.path))
-        #expect(try await Self.run("echo new >/changed; rm -rf /etc/hostname", in: folder, options: options).exitCode == 0)
+        #expect(
+            try await Self.run("echo new >/changed; rm -rf /etc/hostname", in: folder, options: options).exitCode == 0)
         #expect(access("/changed", F_OK) != 0)
         #expect(readFile(layer.path + "/upper/changed") == Array("new\n".utf8))
         let again = "cat /changed >/out/kept; test ! -e /etc/hostname"
@@ -98,14 +99,18 @@ struct ContainerTests {
     func user() async throws {
         let folder = try TemporaryFolder("container", isOpen: true)
         let user = ImageUser(id: 1234, group: 2345, groups: [50, 60])
-        #expect(try await Self.run("{ id -u; id -G; grep CapEff /proc/self/status; } >/out/id", in: folder, user: user) == .exited(0))
+        #expect(
+            try await Self.run("{ id -u; id -G; grep CapEff /proc/self/status; } >/out/id", in: folder, user: user)
+                == .exited(0))
         #expect(Self.text("id", in: folder) == "1234\n2345 50 60\nCapEff:\t0000000000000000\n")
     }
 
     @Test("says what fails, and leaves nothing")
     func failures() async throws {
         let before = try HostAbilities.mounts()
-        for (words, code) in [(["/no/such"], ProvisionerError.Code.program), (["no-such"], .program), (["/etc"], .program)] {
+        for (words, code) in [
+            (["/no/such"], ProvisionerError.Code.program), (["no-such"], .program), (["/etc"], .program),
+        ] {
             await #expect {
                 try await Container.start(ContainerProgram(arguments: words), on: .folder("/"))
             } throws: { ($0 as? ProvisionerError)?.code == code }
@@ -162,7 +167,7 @@ enum HostAbilities {
 
     /// All mounts of this process's namespace.
     static func mounts() throws -> [String] {
-        guard let table = readFile("/proc/self/mountinfo") else { throw LocalServerError("no mountinfo") }
+        let table = try #require(readFile("/proc/self/mountinfo"))
         return String(decoding: table, as: UTF8.self).split(separator: "\n").map(String.init)
     }
 }

@@ -41,7 +41,8 @@ struct ImageConfigurationTests {
             "", "[]", "{", "7", #"{"config":7}"#, #"{"config":{"Env":"PATH=/"}}"#, #"{"config":{"Env":["PATH"]}}"#,
             #"{"config":{"Env":["=x"]}}"#, #"{"config":{"WorkingDir":"relative"}}"#, #"{"config":{"Cmd":[""]}}"#,
             #"{"config":{"Cmd":["a\u0000b"]}}"#, #"{"config":{"User":"a\u0000"}}"#, #"{"config":{"Cmd":[1]}}"#,
-            String(repeating: "[", count: 100_000), #"{"a":"# + String(repeating: "[", count: 70)
+            String(repeating: "[", count: 100_000),
+            #"{"a":"# + String(repeating: "[", count: 70)
                 + String(repeating: "]", count: 70) + "}",
             #"{"config":{"Cmd":["\#(String(repeating: "x", count: 128 << 10))"]}}"#,
             #"{"config":{"Env":[\#(Array(repeating: "\"A=1\"", count: 5000).joined(separator: ","))]}}"#,
@@ -72,10 +73,8 @@ struct ImageConfigurationTests {
                 let read = try ImageConfiguration(parsing: bytes)
                 #expect(read.workingFolder.hasPrefix("/"), "seed \(seed)")
                 #expect(!(read.entrypoint + read.command).contains { $0.utf8.contains(0) }, "seed \(seed)")
-            } catch let error as ProvisionerError {
-                #expect(error.code == .configuration, "seed \(seed)")
             } catch {
-                Issue.record("seed \(seed): \(error)")
+                #expect(error.code == .configuration, "seed \(seed)")
             }
         }
     }

@@ -1,4 +1,5 @@
 import CVMFS
+import RepositoryMaker
 import Testing
 
 @testable import Provisioner

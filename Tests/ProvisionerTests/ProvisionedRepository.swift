@@ -16,7 +16,7 @@ struct ProvisionedRepository: ~Copyable {
         self.folder = folder
     }
 
-    mutating func publish() throws { try maker.publish() }
+    mutating func publish() throws { _ = try maker.publish() }
 
     var server: String { "file://\(folder.path)/\(Self.name)" }
 

@@ -82,7 +82,8 @@ public struct ImageConfiguration: Sendable, Hashable {
             guard list.count <= ProvisionerLimits.listEntries else {
                 throw ProvisionerError(
                     .configuration,
-                    "the image's \(name) has \(list.count) entries, above the limit of \(ProvisionerLimits.listEntries)")
+                    "the image's \(name) has \(list.count) entries, above the limit of \(ProvisionerLimits.listEntries)"
+                )
             }
             for text in list { try check(text, name) }
         }
