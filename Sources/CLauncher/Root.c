@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -69,6 +70,17 @@ static void mount_lazy(const claunch_container *container, origin_t origin, cons
         descriptors[count++] = clone;
     }
     send_descriptors(origin, descriptors, count);
+}
+
+/// Goes to the image in the lower layer. A catalog may have entries below a symlink, which would lead to the host.
+static void enter_image(const claunch_container *container, origin_t origin) {
+    if (container->path == NULL || container->path[0] == 0) return;
+    struct open_how how = {
+        .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH};
+    int folder = (int)syscall(SYS_openat2, AT_FDCWD, container->path, &how, sizeof how);
+    must(origin, folder, "the image cannot be entered:", container->path);
+    must(origin, fchdir(folder), "the image cannot be entered:", container->path);
+    close(folder);
 }
 
 /// An empty file system in memory at a folder that every host has; what it hides is of no use from here on.
@@ -247,6 +259,7 @@ void claunch_enter_root(const claunch_container *container, origin_t origin) {
         mount_lazy(container, origin, "lower");
         must(origin, chdir("lower"), "the lazy image cannot be entered", NULL);
     }
+    enter_image(container, origin);
     mount_overlay(container, origin, stage, layer);
     must(origin, (int)syscall(SYS_pivot_root, ".", "."), "pivot_root(2)", NULL);
 

@@ -14,4 +14,8 @@ public enum ProvisionerLimits {
     public static let groups = 65536
     /// Bytes of a host name.
     public static let hostnameBytes = 64
+    /// Bytes of a record of ours: of a root, or a pinned image.
+    public static let recordBytes = 1 << 20
+    /// Objects fetched at once to complete an image.
+    public static let parallelFetches = 32
 }

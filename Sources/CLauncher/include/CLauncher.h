@@ -26,6 +26,8 @@ typedef struct {
     const char *source;
     /// Instead of a FUSE file system: a folder that is there already.
     const char *lower;
+    /// Where in either the image is, relative and without symlinks on the way; empty for its root.
+    const char *path;
 
     /// A folder for the container's changes, which get folders `upper` and `work` there; NULL: in memory, gone at the end.
     const char *layer;

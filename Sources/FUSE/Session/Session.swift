@@ -85,7 +85,9 @@ public final class Session: Sendable {
     /// Serves a mount that somebody else has just made, in a namespace of its own perhaps, and on whose device nothing
     /// has been read yet.
     /// - Parameters:
+    ///   - files: what the mount shows.
     ///   - descriptors: the mount's device, and clones of it; they belong to the session from now on.
+    ///   - wishes: what is asked of the kernel.
     ///   - workers: threads that answer; no fewer than there are descriptors.
     public static func serve(
         _ files: any FileSystem, descriptors: [FileDescriptor], wishes: Wishes = Wishes(), workers: Int = 2

@@ -29,12 +29,21 @@ public struct ImageConfiguration: Sendable, Hashable {
 
     private struct Document: Decodable {
         struct Config: Decodable {
-            let User: String?
-            let Env: [String]?
-            let Entrypoint: [String]?
-            let Cmd: [String]?
-            let WorkingDir: String?
-            let StopSignal: String?
+            let user: String?
+            let environment: [String]?
+            let entrypoint: [String]?
+            let command: [String]?
+            let workingFolder: String?
+            let stopSignal: String?
+
+            enum CodingKeys: String, CodingKey {
+                case user = "User"
+                case environment = "Env"
+                case entrypoint = "Entrypoint"
+                case command = "Cmd"
+                case workingFolder = "WorkingDir"
+                case stopSignal = "StopSignal"
+            }
         }
 
         let architecture: String?
@@ -49,10 +58,10 @@ public struct ImageConfiguration: Sendable, Hashable {
         let document = try BoundedJSON.decode(Document.self, from: bytes, what: "the image's configuration")
         let config = document.config
         self.init(
-            user: config?.User ?? "", environment: config?.Env ?? [], entrypoint: config?.Entrypoint ?? [],
-            command: config?.Cmd ?? [],
-            workingFolder: config?.WorkingDir.flatMap { $0.isEmpty ? nil : $0 } ?? "/",
-            stopSignal: config?.StopSignal, architecture: document.architecture)
+            user: config?.user ?? "", environment: config?.environment ?? [], entrypoint: config?.entrypoint ?? [],
+            command: config?.command ?? [],
+            workingFolder: config?.workingFolder.flatMap { $0.isEmpty ? nil : $0 } ?? "/",
+            stopSignal: config?.stopSignal, architecture: document.architecture)
         try check()
     }
 

@@ -1,3 +1,4 @@
+public import CASCore
 internal import CLauncher
 internal import CPlatform
 public import FUSE
@@ -32,19 +33,21 @@ public final class Container: Sendable {
 
     /// Starts a program. It runs when this returns.
     ///
-    /// - Parameter beginning: what `timeToStart` is counted from.
+    /// - Parameters:
+    ///   - path: where the image is in the root.
+    ///   - beginning: what `timeToStart` is counted from.
     /// - Throws: `ProvisionerError`: `.refused` with `errno` when the system does not give what a container needs,
     ///   `.program` when the program cannot be started, `.invalidArgument`.
     public static func start(
-        _ program: ContainerProgram, on root: Root, options: ContainerOptions = ContainerOptions(),
-        since beginning: ContinuousClock.Instant = .now
+        _ program: ContainerProgram, on root: Root, at path: RepositoryPath = .root,
+        options: ContainerOptions = ContainerOptions(), since beginning: ContinuousClock.Instant = .now
     ) async throws -> Container {
         try program.check()
         guard options.hostname.utf8.count <= ProvisionerLimits.hostnameBytes else {
             throw ProvisionerError(.invalidArgument, "the host name \(options.hostname) is too long")
         }
         return try await onThread("cvmfs-start") {
-            try startHere(program, on: root, options: options, since: beginning)
+            try startHere(program, on: root, at: path, options: options, since: beginning)
         }
     }
 
@@ -83,11 +86,12 @@ public final class Container: Sendable {
     // MARK: Inside
 
     private static func startHere(
-        _ program: ContainerProgram, on root: Root, options: ContainerOptions, since beginning: ContinuousClock.Instant
+        _ program: ContainerProgram, on root: Root, at path: RepositoryPath, options: ContainerOptions,
+        since beginning: ContinuousClock.Instant
     ) throws -> Container {
         var handle = claunch_handle()
         var problem = claunch_problem()
-        let result = withLaunchDescription(program, root, options) { claunch_start(&$0, &handle, &problem) }
+        let result = withLaunchDescription(program, root, path, options) { claunch_start(&$0, &handle, &problem) }
         guard result == 0 else { throw error(problem, program) }
         var session: Session?
         if case .served(let files) = root {
@@ -151,13 +155,19 @@ private final class ThreadCall: Sendable {
 
 /// The launcher's description of a container, whose strings live as long as the call.
 private func withLaunchDescription<Result>(
-    _ program: ContainerProgram, _ root: Container.Root, _ options: ContainerOptions,
+    _ program: ContainerProgram, _ root: Container.Root, _ path: RepositoryPath, _ options: ContainerOptions,
     _ body: (inout claunch_container) -> Result
 ) -> Result {
     var owned: [UnsafeMutablePointer<CChar>] = []
     defer { for text in owned { free(text) } }
     func copy(_ text: String) -> UnsafeMutablePointer<CChar>? {
         guard let copy = strdup(text) else { return nil }
+        owned.append(copy)
+        return copy
+    }
+    func copy(bytes: some Sequence<UInt8>) -> UnsafeMutablePointer<CChar>? {
+        let bytes = bytes.map { CChar(bitPattern: $0) } + [0]
+        guard let copy = bytes.withUnsafeBufferPointer({ $0.baseAddress.flatMap { strdup($0) } }) else { return nil }
         owned.append(copy)
         return copy
     }
@@ -174,6 +184,7 @@ private func withLaunchDescription<Result>(
     container.descriptors = Int32(max(1, min(options.workers, Int(CLAUNCHER_DESCRIPTORS))))
     container.source = UnsafePointer(copy("cvmfs"))
     if case .folder(let path) = root { container.lower = UnsafePointer(copy(path.string)) }
+    container.path = UnsafePointer(copy(bytes: path.bytes.dropFirst()))
     if let layer = options.layer { container.layer = UnsafePointer(copy(layer.string)) }
     container.is_read_only = options.isReadOnly ? 1 : 0
     container.has_user_namespace = geteuid() == 0 ? 0 : 1
