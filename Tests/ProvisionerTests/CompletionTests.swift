@@ -19,7 +19,7 @@ struct CompletionTests {
             try made.maker.nested(RepositoryPath("/images/\(image)"))
         }
         try made.maker.file(
-            "/images/one/usr/large", (0..<200_000).map { UInt8(truncatingIfNeeded: ($0 * $0) >> 9) }, chunkSize: 65536)
+            "/images/one/usr/large", (0..<200_000).map { UInt8(truncatingIfNeeded: $0 + $0 / 65536) }, chunkSize: 65536)
         try made.maker.nested("/images/one/usr")
         try made.maker.file("/.metadata/images/one/config.json", Array(#"{"config":{"Cmd":["/x"]}}"#.utf8))
         try made.publish()
