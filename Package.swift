@@ -129,6 +129,11 @@ let package = Package(
         .executableTarget(
             name: "ContentStorer", dependencies: ["CASCore", "FixtureTrees", "Publishing", "Signing", "Transport"],
             path: "Tests/ContentStorer", swiftSettings: settings),
+        .executableTarget(
+            name: "TreePublisher",
+            dependencies: [
+                "CASCore", "Catalog", "Publishing", "Signing", .product(name: "SystemPackage", package: "swift-system"),
+            ], path: "Tests/TreePublisher", swiftSettings: settings),
         .target(
             name: "CatalogFixtures", dependencies: ["CASCore", "CSQLite"], path: "Tests/CatalogFixtures",
             swiftSettings: settings),
@@ -177,6 +182,7 @@ let package = Package(
             name: "PublishingTests",
             dependencies: [
                 "Publishing",
+                "CPlatform",
                 "CVMFS",
                 "CSQLite",
                 "CKernelCalls",
@@ -186,6 +192,7 @@ let package = Package(
                 "RepositoryMaker",
                 "RevisionPublisher",
                 "RevisionTrees",
+                "TreePublisher",
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         // MemoryFiles is a file system for tests of FUSE; MemoryFilesServer serves one in a process that can be killed;
