@@ -28,10 +28,9 @@ final class HashPartitions: Sendable {
 
     /// Adds an object; the same one may be added often. Any number of threads may do so.
     func add(_ object: ObjectID) throws {
-        let digest = object.hash.digest
-        let partition = Int(digest[0])
+        let partition = Int(object.hash.withDigest { $0.unsafeLoad(as: UInt8.self) })
         try buffers[partition].pending.withLock { pending in
-            pending.append(contentsOf: digest)
+            object.hash.withDigest { digest in digest.withUnsafeBytes { pending.append(contentsOf: $0) } }
             pending.append(object.hash.algorithm.rawValue)
             pending.append(object.kind.rawValue)
             if pending.count >= Self.bufferBytes { try flush(&pending, partition) }
@@ -42,19 +41,22 @@ final class HashPartitions: Sendable {
     func objects(in partition: UInt8) throws -> [ObjectID] {
         let pending = buffers[Int(partition)].pending.withLock { $0 }
         let bytes = try stored(partition) + pending
-        var seen = Set<[UInt8]>()
         var objects: [ObjectID] = []
+        objects.reserveCapacity(bytes.count / Self.recordBytes)
         for start in stride(from: 0, to: bytes.count, by: Self.recordBytes) {
-            let record = Array(bytes[start..<(start + Self.recordBytes)])
-            guard seen.insert(record).inserted else { continue }
-            let digest = record[..<HashAlgorithm.digestLength]
-            guard let algorithm = HashAlgorithm(rawValue: record[HashAlgorithm.digestLength]),
-                let kind = ObjectKind(rawValue: record[HashAlgorithm.digestLength + 1]),
+            let digest = bytes[start..<(start + HashAlgorithm.digestLength)]
+            guard let algorithm = HashAlgorithm(rawValue: bytes[digest.endIndex]),
+                let kind = ObjectKind(rawValue: bytes[digest.endIndex + 1]),
                 let hash = ContentHash(algorithm: algorithm, digest: digest)
             else { throw PublishingError(.storage, "\(path(Int(partition))) is damaged") }
             objects.append(ObjectID(hash, kind: kind))
         }
-        return objects.sorted { $0.hash < $1.hash }
+        objects.sort { ($0.hash, $0.kind.rawValue) < ($1.hash, $1.kind.rawValue) }
+        var unique: [ObjectID] = []
+        for object in objects where unique.last.map({ ($0.hash, $0.kind) != (object.hash, object.kind) }) ?? true {
+            unique.append(object)
+        }
+        return unique
     }
 
     func hashes(in partition: UInt8) throws -> Set<ContentHash> { Set(try objects(in: partition).map(\.hash)) }
