@@ -41,6 +41,17 @@ extension MountTests {
             }
         }
 
+        @Test("However many threads end at the same moment, one of them says so")
+        func endingTogether() async throws {
+            for _ in 0..<40 {
+                let folder = try TestFolder()
+                let session = try Session.mount(NoFiles(), at: folder.mountpoint, options: folder.options, workers: 8)
+                try session.unmount()
+                await session.ended()
+                #expect(!session.isRunning)
+            }
+        }
+
         /// Those that serve mounts in this process.
         static func threads() -> Int {
             guard let folder = opendir("/proc/self/task") else { return 0 }

@@ -294,17 +294,23 @@ public final class Session: Sendable {
 
     /// - Parameter disconnected: whether the connection has ended, so that its descriptors are of no more use.
     func ended(_ thread: Int32, disconnected: Bool) {
-        let (isLast, waiters) = state.withLock { state in
+        let isLast = state.withLock { state in
             state.threads.remove(thread)
             if disconnected { state.channels.removeAll() }
-            // Before the last one is gone the file system hears of it.
-            return (state.running == 1, state.running == 1 ? state.waiters : [])
+            // The last one counts as running until the file system has heard of it.
+            if state.running > 1 {
+                state.running -= 1
+                return false
+            }
+            return true
         }
-        if isLast { dispatch.files.ended() }
-        let late = state.withLock { state in
-            state.running -= 1
-            return isLast ? Array(state.waiters.dropFirst(waiters.count)) : []
+        guard isLast else { return }
+        dispatch.files.ended()
+        let waiters = state.withLock { state in
+            state.running = 0
+            defer { state.waiters = [] }
+            return state.waiters
         }
-        for waiter in waiters + late { waiter.resume() }
+        for waiter in waiters { waiter.resume() }
     }
 }
