@@ -106,5 +106,5 @@ func oneOf(_ attempts: Int, _ isKept: () async throws -> Bool) async throws -> B
 
 /// Waits until something holds, as long as it takes: a test that never gets there is ended from outside.
 func eventually(_ condition: @Sendable () -> Bool) async {
-    while !condition() { await Blocking.run { _ = usleep(1000) } }
+    while !condition(), !Task.isCancelled { await Blocking.run { _ = usleep(1000) } }
 }

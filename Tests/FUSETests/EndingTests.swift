@@ -128,6 +128,21 @@ extension MountTests {
             #expect(found.status == 0)
         }
 
+        @Test("A mountpoint is found and unmounted through a symlink too")
+        func symlinks() async throws {
+            let folder = try TestFolder()
+            let link = folder.path + "/link"
+            symlink("mount", link)
+            let session = try Session.mount(NoFiles(), at: link, options: folder.options)
+            #expect(session.mountpoint?.hasSuffix("/mount") == true)
+            #expect(Mountpoint(link).mounted == Mountpoint(folder.mountpoint).mounted)
+            #expect(Mountpoint(link).mounted != nil)
+            #expect(Mountpoint(folder.path).mounted == nil)
+            try Mountpoint(link).unmount()
+            await session.ended()
+            #expect(Mountpoint(link).mounted == nil)
+        }
+
         @Test("What cannot be mounted is said")
         func refusals() async throws {
             let folder = try TestFolder()

@@ -6,7 +6,7 @@ import SystemPackage
 import Testing
 
 /// Everything on real mounts. One after the other: each wants to know how many threads and requests there are.
-@Suite("Mounts", .serialized, .enabled(if: MountingHere.isPossible))
+@Suite("Mounts", .serialized, .enabled(if: MountingHere.isPossible), .timeLimit(.minutes(5)))
 struct MountTests {
     /// All features that are used by default, and each of them switched off, as on an older kernel.
     static let switches: [Features] = [

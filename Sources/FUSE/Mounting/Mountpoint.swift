@@ -20,6 +20,8 @@ public struct Mountpoint: Hashable, Sendable {
     ///   - lazily: also while it is in use.
     ///   - helper: the program, where the user is not root.
     public func unmount(lazily: Bool = false, helper: String = "fusermount3") throws(FUSEError) {
+        // umount2(2) is to follow no symlink that somebody puts in the way; one that was given is resolved before.
+        let path = Self.absolute(path)
         let result = cfuse_unmount(path, lazily ? 1 : 0)
         if result == 0 { return }
         guard result == -EPERM else {
@@ -39,11 +41,13 @@ public struct Mountpoint: Hashable, Sendable {
         return cfuse_run(program, pointers, &message, message.count)
     }
 
-    /// The path as /proc has it, its folders resolved and itself left alone: it may be a dead mount.
-    private static func absolute(_ path: String) -> String {
+    /// The path as /proc has it, its folders resolved, and itself only if it is a symlink: it may be a dead mount, and
+    /// of a mount nothing can be asked without its server but whether it is a symlink.
+    static func absolute(_ path: String) -> String {
         var parts = path.split(separator: "/", omittingEmptySubsequences: true).map(String.init)
         guard let last = parts.popLast() else { return "/" }
-        if last == "." || last == ".." {
+        var byte: CChar = 0
+        if last == "." || last == ".." || readlink(path, &byte, 1) >= 0 {
             return realpath(path, nil).map { found in
                 defer { free(found) }
                 return String(cString: found)

@@ -63,6 +63,9 @@ public final class Session: Sendable {
         let device = try options.mount(at: path)
         let session: Session
         do {
+            var wishes = wishes
+            // Nothing is written: no thread needs room for it.
+            if !(files is any WritableFileSystem) { wishes.writeBytes = 0 }
             let agreement = try initialize(device, wishes: wishes)
             let shared = SharedState(agreement: agreement)
             var channels = [Channel(adopting: device, shared: shared)]
@@ -73,7 +76,7 @@ public final class Session: Sendable {
                 guard clone >= 0 else { break }
                 channels.append(Channel(adopting: clone, shared: shared))
             }
-            session = Session(files: files, channels: channels, shared: shared, mountpoint: path)
+            session = Session(files: files, channels: channels, shared: shared, mountpoint: Mountpoint.absolute(path))
             try session.start(workers: workers)
         } catch {
             try? Mountpoint(path).unmount(lazily: true)
