@@ -147,7 +147,8 @@ public final class FileCatalog: Sendable {
     }
 
     /// All rows of the catalog in stored order, reachable by a path or not, hidden or not.
-    public func rows() -> RowCursor { RowCursor(catalog: self) }
+    /// - Parameter position: the row to go on after; by default, the beginning.
+    public func rows(after position: Int64 = .min) -> RowCursor { RowCursor(catalog: self, after: position) }
 
     // MARK: Content
 

@@ -1,11 +1,11 @@
-internal import CASCore
+package import CASCore
 internal import Logging
 internal import Synchronization
 internal import Transport
 
 /// Store and transport put together: what a repository gets every byte through.
-final class ObjectFetcher: Sendable {
-    let store: any ObjectStore
+package final class ObjectFetcher: Sendable {
+    package let store: any ObjectStore
     let transport: any ObjectTransport
     /// Where the content of external files is.
     let external: (any ObjectTransport)?
@@ -32,7 +32,7 @@ final class ObjectFetcher: Sendable {
     }
 
     /// The object if it is cached, at once. A copy whose size is not the catalog's is dropped.
-    func cached(_ id: ObjectID, size: ContentSize) throws(CASError) -> (any StoredObject)? {
+    package func cached(_ id: ObjectID, size: ContentSize) throws(CASError) -> (any StoredObject)? {
         guard let object = try store.cached(id) else { return nil }
         if case .exactly(let expected) = size, object.size != expected {
             try store.remove(id)

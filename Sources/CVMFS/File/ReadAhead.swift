@@ -2,13 +2,15 @@
 ///
 /// A value without I/O. Reads that follow each other widen the window by one chunk each time they enter a new one, a
 /// jump closes it.
-struct ReadAhead {
+package struct ReadAhead: Sendable {
     /// Chunks fetched ahead at most: at 8 MiB each, enough to keep a fast network busy while one chunk is read.
     static let maximumWindow = 3
 
     private var expectedOffset: Int64 = 0
     private var lastChunk = -1
     private var window = 0
+
+    package init() {}
 
     /// Notes a read, and tells which chunks to fetch ahead.
     ///
@@ -17,7 +19,7 @@ struct ReadAhead {
     ///   - count: its length in bytes.
     ///   - chunks: indices of the chunks that it touches.
     ///   - total: the number of chunks the file has.
-    mutating func read(at offset: Int64, count: Int, chunks: ClosedRange<Int>, total: Int) -> Range<Int> {
+    package mutating func read(at offset: Int64, count: Int, chunks: ClosedRange<Int>, total: Int) -> Range<Int> {
         // Readers with several buffers under way come slightly out of order: a small step is no jump.
         let isSequential = offset >= expectedOffset - Int64(count) * 4 && offset <= expectedOffset + Int64(count) * 4
         expectedOffset = offset + Int64(count)

@@ -25,7 +25,7 @@ public final class Repository: Sendable {
 
     /// The repository's name (fqrn).
     public let name: String
-    let fetcher: ObjectFetcher
+    package let fetcher: ObjectFetcher
     private let options: RepositoryOptions
     // Absent when the caller named a root hash and trusts nothing else.
     private let establishment: TrustEstablishment?
@@ -67,21 +67,47 @@ public final class Repository: Sendable {
         }
     }
 
+    /// Opens a repository at a state that was proven before, and asks no server: `refresh` does.
+    ///
+    /// - Parameter root: what this program has shown of the repository already, as one that takes a mount over.
+    package static func resume(
+        _ name: String, from servers: [String], trusting trust: RepositoryTrust, cache: any ObjectStore,
+        transport: HTTPOptions, options: RepositoryOptions, at root: ContentHash
+    ) async throws -> Repository {
+        _ = try RepositoryName(name)
+        let servers = try FailoverTransport(servers: servers, repository: name, options: transport)
+        let repository = try await make(name, through: servers, trusting: trust, cache: cache, options: options)
+        let snapshot = try await repository.snapshot(root: root, size: 0, tag: nil)
+        repository.state.withLock { $0.newest = snapshot }
+        return repository
+    }
+
     /// Opens a repository through a transport of the caller's.
     public static func open(
         _ name: String, through transport: any ObjectTransport, trusting trust: RepositoryTrust,
         cache: any ObjectStore, options: RepositoryOptions = RepositoryOptions()
     ) async throws -> Repository {
         _ = try RepositoryName(name)
+        let repository = try await make(name, through: transport, trusting: trust, cache: cache, options: options)
+        if case .root(let hash) = trust.kind {
+            let snapshot = try await repository.snapshot(root: hash, size: 0, tag: nil)
+            repository.state.withLock { $0.newest = snapshot }
+        } else {
+            _ = try await repository.refresh()
+        }
+        return repository
+    }
+
+    /// Puts one together, without any state yet.
+    private static func make(
+        _ name: String, through transport: any ObjectTransport, trusting trust: RepositoryTrust,
+        cache: any ObjectStore, options: RepositoryOptions
+    ) async throws -> Repository {
         let fetcher = ObjectFetcher(
             store: cache, transport: transport, external: options.externalTransport, logger: options.logger)
         let policy: any TrustPolicy
         switch trust.kind {
-        case .root(let hash):
-            let repository = Repository(name: name, fetcher: fetcher, options: options, establishment: nil)
-            let snapshot = try await repository.snapshot(root: hash, size: 0, tag: nil)
-            repository.state.withLock { $0.newest = snapshot }
-            return repository
+        case .root: return Repository(name: name, fetcher: fetcher, options: options, establishment: nil)
         case .keys(let keys): policy = WhitelistPolicy(masterKeys: keys)
         case .keyFiles(let paths):
             policy = WhitelistPolicy(
@@ -89,12 +115,10 @@ public final class Repository: Sendable {
         case .policy(let other): policy = other
         }
         let memory = (options.stateFolder ?? cache.stateFolder).map { TrustMemory(folder: $0, repository: name) }
-        let repository = Repository(
+        return Repository(
             name: name, fetcher: fetcher, options: options,
             establishment: TrustEstablishment(
                 name: name, policy: policy, fetcher: fetcher, memory: memory, options: options))
-        _ = try await repository.refresh()
-        return repository
     }
 
     // MARK: Snapshots

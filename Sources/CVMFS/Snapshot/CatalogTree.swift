@@ -1,5 +1,5 @@
-internal import CASCore
-internal import Catalog
+package import CASCore
+package import Catalog
 internal import Signing
 internal import Synchronization
 
@@ -7,17 +7,17 @@ internal import Synchronization
 ///
 /// Lookups in what is loaded are synchronous; only a catalog that is missing makes one wait. Loaded catalogs are
 /// bounded: the least recently used ones are let go, and stay in the cache on disk.
-final class CatalogTree: Sendable {
+package final class CatalogTree: Sendable {
     /// A catalog and the place where it is mounted.
-    final class Mounted: Sendable {
-        let catalog: FileCatalog
-        let path: RepositoryPath
-        let hash: ContentHash
+    package final class Mounted: Sendable {
+        package let catalog: FileCatalog
+        package let path: RepositoryPath
+        package let hash: ContentHash
         /// Bytes of the uncompressed file.
-        let size: Int64
+        package let size: Int64
         fileprivate let lastUse = Atomic<UInt64>(0)
 
-        init(catalog: FileCatalog, path: RepositoryPath, hash: ContentHash, size: Int64) {
+        package init(catalog: FileCatalog, path: RepositoryPath, hash: ContentHash, size: Int64) {
             self.catalog = catalog
             self.path = path
             self.hash = hash
@@ -30,23 +30,24 @@ final class CatalogTree: Sendable {
         }
     }
 
-    enum Answer {
-        case found(CatalogEntry)
+    package enum Answer {
+        /// The entry, and the catalog that has its row.
+        case found(CatalogEntry, Mounted)
         case absent
         /// The path lies in a catalog that is not loaded.
         case needs(Missing)
     }
 
     /// Where the children of a directory are.
-    enum Holder {
+    package enum Holder {
         case loaded(Mounted)
         /// Load this one, which is on the way.
         case missing(Missing)
     }
 
     /// A catalog that is not loaded, and the one that names it.
-    struct Missing {
-        let nested: NestedCatalog
+    package struct Missing: Sendable {
+        package let nested: NestedCatalog
         fileprivate let parent: Mounted
 
         /// Where its root must say that it belongs: below a bind mountpoint that is not where it is mounted.
@@ -58,7 +59,7 @@ final class CatalogTree: Sendable {
         }
     }
 
-    let root: Mounted
+    package let root: Mounted
     private let fetcher: ObjectFetcher
     private let capacity: Int
     private let nested = Mutex(MountedCatalogs())
@@ -72,11 +73,11 @@ final class CatalogTree: Sendable {
     }
 
     /// Looks a path up in the catalogs that are loaded. Reads a local file, and blocks no longer than that.
-    func lookUp(_ path: RepositoryPath) throws(CatalogError) -> Answer {
+    package func lookUp(_ path: RepositoryPath) throws(CatalogError) -> Answer {
         // A mountpoint is looked up in the catalog above it, as the reference does.
         var mounted = nearest(to: path, excludingPath: true)
         while true {
-            if let entry = try mounted.catalog.entry(at: path) { return .found(entry) }
+            if let entry = try mounted.catalog.entry(at: path) { return .found(entry, mounted) }
             guard let nested = try mounted.catalog.nestedCatalog(containing: path), nested.path != path else {
                 return .absent
             }
@@ -88,7 +89,7 @@ final class CatalogTree: Sendable {
     }
 
     /// The catalog that holds a directory's children, or the one to load on the way to it.
-    func holder(ofChildrenIn path: RepositoryPath) throws(CatalogError) -> Holder {
+    package func holder(ofChildrenIn path: RepositoryPath) throws(CatalogError) -> Holder {
         let mounted = nearest(to: path, excludingPath: false)
         guard let nested = try mounted.catalog.nestedCatalog(containing: path), nested.path != mounted.path else {
             return .loaded(mounted)
@@ -97,13 +98,30 @@ final class CatalogTree: Sendable {
     }
 
     /// Loads a nested catalog, from the cache or from a server, and checks that it belongs where it is mounted.
-    func load(_ missing: Missing, priority: FetchPriority = .demand) async throws -> Mounted {
+    @discardableResult
+    package func load(_ missing: Missing, priority: FetchPriority = .demand) async throws -> Mounted {
         let nested = missing.nested
         if let mounted = loaded(nested.path) { return mounted }
         let mounted = try await Self.open(
             nested.hash, size: nested.size ?? 0, at: nested.path, madeFor: missing.prefix, fetcher: fetcher,
             priority: priority)
         return insert(mounted)
+    }
+
+    /// Opens a catalog that has been mounted there before: that it belongs there was seen then.
+    package static func open(
+        known hash: ContentHash, size: Int64, at path: RepositoryPath, fetcher: ObjectFetcher
+    ) async throws -> Mounted {
+        do {
+            let object = try await fetcher.object(
+                ObjectID(hash, kind: .catalog),
+                size: size > 0 ? .exactly(size) : .atMost(CompositionLimits.catalogBytes),
+                for: .catalog(path))
+            let catalog = try await BlockingPool.shared.run { try FileCatalog(object, mountedAt: path) }
+            return Mounted(catalog: catalog, path: path, hash: hash, size: object.size)
+        } catch {
+            throw CVMFSError.during("cannot load the catalog \(hash) of \(path)", error)
+        }
     }
 
     /// Fetches and opens one catalog.
@@ -138,6 +156,17 @@ final class CatalogTree: Sendable {
             throw CVMFSError.during("cannot load the catalog \(hash) of \(path)", error)
         }
     }
+
+    /// The catalog that is mounted at a path, if it is loaded.
+    package func catalog(at path: RepositoryPath) -> Mounted? { path.isRoot ? root : loaded(path) }
+
+    /// Bytes that SQLite holds for the catalogs that are loaded.
+    package var memoryUsed: Int {
+        nested.withLock { $0.all.reduce(0) { $0 + $1.catalog.memoryUsed } } + root.catalog.memoryUsed
+    }
+
+    /// Nested catalogs that are loaded.
+    package var loadedCount: Int { nested.withLock { $0.count } }
 
     private func nearest(to path: RepositoryPath, excludingPath: Bool) -> Mounted {
         let mounted = nested.withLock { $0.nearest(to: path, excludingPath: excludingPath) }

@@ -11,8 +11,8 @@ public final class Snapshot: Sendable {
     public let rootHash: ContentHash
     /// The tag by which the snapshot was chosen, if by one.
     public let tag: String?
-    let tree: CatalogTree
-    let fetcher: ObjectFetcher
+    package let tree: CatalogTree
+    package let fetcher: ObjectFetcher
     let entries: EntryCache
     private let variables: SymlinkVariables
 
@@ -65,7 +65,7 @@ public final class Snapshot: Sendable {
             }
         }
         switch try reading("\(path)", { () throws(CatalogError) in try tree.lookUp(path) }) {
-        case .found(let attributes): return .entry(remember(attributes, at: key))
+        case .found(let attributes, _): return .entry(remember(attributes, at: key))
         case .absent:
             entries.remember(nil, at: key)
             return .absent
@@ -88,7 +88,7 @@ public final class Snapshot: Sendable {
                 try reading("\(path)") { () throws(CatalogError) in try tree.lookUp(path) }
             }
             switch answer {
-            case .found(let attributes): return remember(attributes, at: key)
+            case .found(let attributes, _): return remember(attributes, at: key)
             case .absent:
                 entries.remember(nil, at: key)
                 return nil
@@ -118,6 +118,9 @@ public final class Snapshot: Sendable {
 
     /// A symlink's target, with variables expanded; nothing for other entries. Source: format 3, symlink.
     public func target(of entry: Entry) -> [UInt8] { variables.expand(entry.attributes.target) }
+
+    /// A target as a catalog has it, with variables expanded.
+    package func expand(_ target: [UInt8]) -> [UInt8] { variables.expand(target) }
 
     /// The extended attributes of an entry, sorted by name.
     public func xattrs(of entry: Entry) async throws -> ExtendedAttributes {

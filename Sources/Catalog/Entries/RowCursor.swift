@@ -10,9 +10,12 @@ public struct CatalogRow: Sendable, Hashable {
 /// All rows of a catalog in stored order; see `FileCatalog.rows()`.
 public struct RowCursor: Sendable {
     private let catalog: FileCatalog
-    private var rows = PagedRows<CatalogRow>(after: .min)
+    private var rows: PagedRows<CatalogRow>
 
-    init(catalog: FileCatalog) { self.catalog = catalog }
+    init(catalog: FileCatalog, after position: Int64 = .min) {
+        self.catalog = catalog
+        rows = PagedRows(after: position)
+    }
 
     /// The next row; `nil` behind the last.
     ///
