@@ -29,6 +29,7 @@ let package = Package(
         .library(name: "Publishing", targets: ["Publishing"]),
         .library(name: "FUSE", targets: ["FUSE"]),
         .library(name: "Provisioner", targets: ["Provisioner"]),
+        .library(name: "FUSEMount", targets: ["FUSEMount"]),
         .library(name: "CVMFSTesting", targets: ["CVMFSTesting"]),
         .executable(name: "cvmfs", targets: ["CVMFSTool"]),
     ],
@@ -55,6 +56,7 @@ let package = Package(
         .target(name: "CArchive", dependencies: ["CPlatform"]),
         .target(name: "CFUSE"),
         .target(name: "CLauncher"),
+        .target(name: "CMount"),
 
         // The four that stand alone
         .target(
@@ -105,13 +107,20 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         .target(
+            name: "FUSEMount",
+            dependencies: [
+                "CASCore", "Catalog", "Signing", "Transport", "CVMFS", "FUSE", "CMount", "CPlatform",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ], swiftSettings: settings),
+        .target(
             name: "CVMFSTesting",
             dependencies: ["CASCore", "Transport", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: settings),
         .executableTarget(
             name: "CVMFSTool",
             dependencies: [
-                "CVMFS", "Publishing",
+                "CVMFS", "FUSE", "FUSEMount", "Publishing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
@@ -212,6 +221,16 @@ let package = Package(
             dependencies: [
                 "FUSE", "CFUSE", "CKernelCalls", "FixtureTrees", "MemoryFiles", "MemoryFilesServer",
                 .product(name: "SystemPackage", package: "swift-system"),
+            ], swiftSettings: settings),
+        // MountProbe reads a mount as programs do, in a process of its own.
+        .executableTarget(
+            name: "MountProbe", dependencies: ["CKernelCalls", "COpenSSL"], path: "Tests/MountProbe",
+            swiftSettings: settings),
+        .testTarget(
+            name: "FUSEMountTests",
+            dependencies: [
+                "CVMFS", "CVMFSTool", "FUSE", "FUSEMount", "MountProbe", "CatalogFixtures", "FixtureTrees",
+                "LocalServers", "RepositoryMaker", .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         .testTarget(
             name: "ProvisionerTests",

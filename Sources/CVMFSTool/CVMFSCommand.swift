@@ -26,6 +26,7 @@ struct CVMFSCommand: AsyncParsableCommand {
             ImageCommand.self,
             List.self, Stat.self, Cat.self, Find.self, Get.self, Info.self, Tags.self, Verify.self,
             Publish.self, ImageCommand.self, Init.self, Resign.self, TagCommand.self, Diff.self, Collect.self,
+            Mount.self, Unmount.self, Status.self, Explain.self, ServeMount.self, KeepMount.self,
         ])
 }
 

@@ -2,6 +2,8 @@
 #ifndef CKERNEL_CALLS_H
 #define CKERNEL_CALLS_H
 
+#include "CExtendedAttributes.h"
+
 // openat2(2): what paths inside an image are compared with.
 
 /// A descriptor of the folder to resolve in, or -1.

@@ -1,12 +1,12 @@
-import Glibc
+package import Glibc
 
 /// A child process that ends when it is told to, and also when this process dies in whatever way.
 ///
 /// A shell stands between: it starts the program, reports its process id, and waits for a line or the end of its
 /// standard input, whose other end is ours alone.
-struct SupervisedProcess: ~Copyable, Sendable {
+package struct SupervisedProcess: ~Copyable, Sendable {
     /// The program's process id, for signals.
-    let pid: pid_t
+    package let pid: pid_t
     private let shell: pid_t
     private let control: Int32
 
@@ -26,7 +26,7 @@ struct SupervisedProcess: ~Copyable, Sendable {
     ///   - folder: its output goes to `output.log` there; removed if this process dies without stopping the child.
     ///   - signal: what ends it.
     ///   - descriptors: open in the child from number 3 on, in this order.
-    init(
+    package init(
         _ program: String, _ arguments: [String], folder: String, environment: [String: String] = [:],
         signal: String = "TERM", descriptors: [Int32] = []
     ) throws {

@@ -1,0 +1,62 @@
+import ArgumentParser
+import CVMFS
+import FUSEMount
+
+struct Status: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Shows how a mount is: revision, cache, memory, what of the kernel is in use.")
+
+    @Argument(help: "Where it is mounted.")
+    var mountpoint: String
+
+    @Flag(help: "Ask the servers for a newer revision first.")
+    var refresh = false
+
+    @Flag(help: "Print JSON on standard output.")
+    var json = false
+
+    func run() async throws {
+        let (path, refresh) = (mountpoint, refresh)
+        let reply = try await BlockingPool.shared.run {
+            let control = try MountControl(mountpoint: path)
+            if refresh { _ = try control.ask(.refresh) }
+            return try control.ask(.status)
+        }
+        guard case .status(let status) = reply else { return }
+        var output = StandardOutput()
+        if json { try output.line(MountJSON.value(of: status)) } else { try output.line(Self.text(status)) }
+        try output.flush()
+    }
+
+    private static func text(_ status: MountStatus) -> String {
+        let all = status.fetched.hits + status.fetched.objects
+        let rate = all == 0 ? "nothing asked yet" : "\(status.fetched.hits * 100 / all) % of \(all) were cached"
+        var lines = [
+            "Repository:   \(status.repository)",
+            "Revision:     \(status.revision)\(status.tag.map { " (tag \($0))" } ?? "")",
+            "Root catalog: \(status.rootHash)",
+            "Time to live: \(status.timeToLive) s",
+            "Server:       \(status.server ?? "none asked yet, or none answered")",
+        ]
+        if let offline = status.offline { lines.append("Offline:      \(offline)") }
+        lines += [
+            "Cache:        \(ByteText.of(status.cache.bytes)) of \(ByteText.of(status.cache.limit)) in \(status.cache.path)",
+            "Objects:      \(rate)",
+            "Fetched:      \(counted(status.fetched.objects, "object")), \(ByteText.of(status.fetched.bytes)) in "
+                + "\(counted(status.fetched.requests, "request")), \(status.fetched.ahead) ahead, "
+                + "\(status.fetched.failures) failed",
+            "Nodes:        \(status.nodes) known to the kernel, \(counted(status.openContents, "file")) open, "
+                + counted(status.loadedCatalogs, "catalog"),
+            "Memory:       \(ByteText.of(Int64(status.memory.resident))): nodes "
+                + "\(ByteText.of(Int64(status.memory.nodes))), catalogs \(ByteText.of(Int64(status.memory.catalogs)))",
+            "Errors:       \(status.ioErrors) calls failed",
+            "Kernel:       protocol 7.\(status.kernel.minor), \(status.kernel.features.joined(separator: " "))",
+            "Requests:     \(status.kernel.requests), \(status.kernel.waiting) waiting: "
+                + status.kernel.requestsByKind.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(
+                    separator: ", "),
+            "Process:      \(status.process), for \(status.uptime) s, \(counted(status.kernel.workers, "thread")), "
+                + counted(status.kernel.channels, "channel"),
+        ]
+        return lines.joined(separator: "\n")
+    }
+}

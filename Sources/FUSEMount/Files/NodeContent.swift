@@ -1,0 +1,82 @@
+internal import CVMFS
+internal import Synchronization
+internal import SystemPackage
+
+/// The content of a file's node: its parts, and the handles of those that were read last.
+final class NodeContent: Sendable {
+    private static let keptHandles = 4
+
+    private struct State {
+        // Index of a part and its handle, the most recently used last.
+        var handles: [(index: Int, object: any StoredObject)] = []
+        var readAhead = ReadAhead()
+        var prefetches: Set<Int> = []
+    }
+
+    let size: Int64
+    let parts: [FilePart]
+    let isChunked: Bool
+    let isExternal: Bool
+    private let fetcher: ObjectFetcher
+    private let state = Mutex(State())
+
+    init(size: Int64, parts: [FilePart], isChunked: Bool, isExternal: Bool, fetcher: ObjectFetcher) {
+        self.size = size
+        self.parts = parts
+        self.isChunked = isChunked
+        self.isExternal = isExternal
+        self.fetcher = fetcher
+    }
+
+    func index(at offset: Int64) -> Int { parts.count == 1 ? 0 : FilePart.index(of: offset, in: parts) }
+
+    /// The object of a part if it is cached, at once.
+    func cached(_ index: Int) throws -> (any StoredObject)? {
+        if let object = held(index) { return object }
+        guard let object = try fetcher.cached(parts[index].id, size: .exactly(parts[index].size)) else { return nil }
+        hold(object, index)
+        return object
+    }
+
+    /// - Parameter path: names the file for servers of external files, and for whoever asks what was fetched.
+    func object(
+        _ index: Int, at path: RepositoryPath, priority: FetchPriority = .demand
+    ) async throws -> any StoredObject {
+        if let object = held(index) { return object }
+        let object = try await fetcher.object(
+            of: parts[index], at: path, isChunked: isChunked, isExternal: isExternal, priority: priority)
+        hold(object, index)
+        return object
+    }
+
+    /// Notes a read, and tells which parts to fetch ahead.
+    func partsAhead(at offset: Int64, count: Int) -> [Int] {
+        guard parts.count > 1, count > 0, offset < size else { return [] }
+        let first = index(at: offset)
+        let last = index(at: min(offset + Int64(count), size) - 1)
+        return state.withLock { state in
+            state.readAhead.read(at: offset, count: count, chunks: first...last, total: parts.count)
+                .filter { state.prefetches.insert($0).inserted }
+        }
+    }
+
+    private func held(_ index: Int) -> (any StoredObject)? {
+        state.withLock { state in
+            guard let position = state.handles.lastIndex(where: { $0.index == index }) else { return nil }
+            let handle = state.handles[position]
+            if position != state.handles.count - 1 {
+                state.handles.remove(at: position)
+                state.handles.append(handle)
+            }
+            return handle.object
+        }
+    }
+
+    private func hold(_ object: any StoredObject, _ index: Int) {
+        state.withLock { state in
+            guard !state.handles.contains(where: { $0.index == index }) else { return }
+            if state.handles.count >= Self.keptHandles { state.handles.removeFirst() }
+            state.handles.append((index, object))
+        }
+    }
+}

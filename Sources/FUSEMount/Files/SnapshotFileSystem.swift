@@ -1,0 +1,293 @@
+internal import CVMFS
+internal import FUSE
+internal import Synchronization
+internal import SystemPackage
+
+/// A repository's snapshot as the kernel sees it.
+///
+/// What is local is answered on the thread that asks, and nothing else ever waits there: a miss goes to a task that
+/// answers later. There is no open file: a node's number is all that a READ has, and it means the same content for as
+/// long as the kernel knows it, whatever the repository does.
+final class SnapshotFileSystem: FileSystem {
+    let table: NodeTable
+    let views: Views
+    let fetcher: ObjectFetcher
+    let ownership: Ownership
+    let shelf = CatalogShelf()
+    let recent = RecentEntries()
+    let contents: OpenContents
+    let mounted: MountedRepository
+    let sweep: SweepAhead
+    let validity: Validity
+    private let paths = Mutex<[UInt32: (node: NodeID, path: RepositoryPath)]>([:])
+    private let listings = RecentListings()
+    /// Called when the table has little room left; at once, on the thread of a request.
+    private let relief = Mutex<(@Sendable () -> Void)?>(nil)
+    private let whenEnded = Mutex<(@Sendable () -> Void)?>(nil)
+
+    init(
+        table: NodeTable, view: MountedView, fetcher: ObjectFetcher, ownership: Ownership, contents: Int,
+        mounted: MountedRepository, validity: Validity = .forever
+    ) {
+        self.table = table
+        views = Views(view)
+        self.fetcher = fetcher
+        self.ownership = ownership
+        self.contents = OpenContents(limit: contents)
+        self.mounted = mounted
+        self.validity = validity
+        sweep = SweepAhead(fetcher: fetcher)
+    }
+
+    func onLittleRoom(_ body: @escaping @Sendable () -> Void) { relief.withLock { $0 = body } }
+
+    func onEnd(_ body: @escaping @Sendable () -> Void) { whenEnded.withLock { $0 = body } }
+
+    // MARK: Lookups
+
+    func lookUp(_ name: Span<UInt8>, in parent: NodeID, _ request: Request, _ reply: consuming EntryReply) {
+        guard name.count <= CatalogLimits.nameBytes else { return reply.fail(.fileNameTooLong) }
+        guard let folder = path(of: parent) else { return reply.fail(.staleNFSFileHandle) }
+        let bytes = name.withUnsafeBufferPointer { Array($0) }
+        let path = folder.appending(FileName(bytes: bytes))
+        guard path.bytes.count <= MountLimits.pathBytes else { return reply.fail(.fileNameTooLong) }
+        let view = views.current
+        do {
+            switch try view.snapshot.tree.lookUp(path) {
+            case .found(let entry, let catalog):
+                reply.send(try node(of: entry, in: catalog, of: folder, parent: parent.slot, view).entry)
+            case .absent: reply.sendAbsent(validity: validity)
+            case .needs:
+                reply.later { [self] pending in
+                    do {
+                        let found = try await resolve(path, in: view)
+                        let answer = try found.map {
+                            try node(of: $0.entry, in: $0.catalog, of: folder, parent: parent.slot, view)
+                        }
+                        guard let reply = pending.take() else {
+                            if let answer { forget(answer.entry.node, lookups: 1) }
+                            return
+                        }
+                        if let answer { reply.send(answer.entry) } else { reply.sendAbsent(validity: validity) }
+                    } catch { pending.take()?.fail(errno(error)) }
+                }
+            }
+        } catch { reply.fail(errno(error)) }
+    }
+
+    /// The row at a path, loading what catalogs it takes.
+    func resolve(
+        _ path: RepositoryPath, in view: MountedView
+    ) async throws -> (entry: CatalogEntry, catalog: CatalogTree.Mounted)? {
+        while true {
+            let answer = try await BlockingPool.shared.run { try view.snapshot.tree.lookUp(path) }
+            switch answer {
+            case .found(let entry, let catalog): return (entry, catalog)
+            case .absent: return nil
+            case .needs(let missing): try await view.snapshot.tree.load(missing)
+            }
+        }
+    }
+
+    /// Makes an entry known to the kernel; counts as a lookup of its node.
+    func node(
+        of entry: CatalogEntry, in catalog: CatalogTree.Mounted, of folder: RepositoryPath, parent: UInt32,
+        _ view: MountedView
+    ) throws -> (entry: FUSE.Entry, digest: UInt64) {
+        let node: NodeID
+        let digest: UInt64
+        if entry.isDirectory {
+            node = try entry.name.bytes.withUnsafeBytes { name throws(MountError) in
+                try table.directory(name, in: parent)
+            }
+            digest = table.record(of: node)?.digest ?? node.rawValue
+        } else {
+            let identity = NodeIdentity(of: entry, folder: folder.key)
+            digest = identity.digest
+            let levels = folder.bytes[min(catalog.path.bytes.count, folder.bytes.count)...]
+                .count { $0 == UInt8(ascii: "/") }
+            node = try table.node(
+                identity, in: parent,
+                catalog: CatalogPlace(hash: catalog.hash, size: catalog.size, levels: levels), row: entry.rowID)
+            recent.keep(RecentEntries.Located(node: node, entry: entry, catalog: catalog))
+        }
+        if table.isNearlyFull { relief.withLock { $0 }?() }
+        return (
+            FUSE.Entry(
+                node: node, attributes: attributes(of: entry, inode: digest, view), nameValidity: validity,
+                attributesValidity: validity), digest
+        )
+    }
+
+    func forget(_ node: NodeID, lookups: UInt64) {
+        if table.forget(node, lookups: lookups) { contents.drop(node) }
+    }
+
+    // MARK: Attributes
+
+    func attributes(of node: NodeID, handle: FileHandle?, _ request: Request, _ reply: consuming AttributesReply) {
+        let view = views.current
+        do {
+            switch try located(node, view) {
+            case .here(let entry, _):
+                let digest = table.record(of: node)?.digest ?? node.rawValue
+                reply.send(attributes(of: entry, inode: digest, view), validity: validity)
+            case .absent: reply.fail(.staleNFSFileHandle)
+            case .elsewhere:
+                reply.later { [self] pending in
+                    do {
+                        let found = try await locate(node, view)
+                        let digest = table.record(of: node)?.digest ?? node.rawValue
+                        if let found {
+                            pending.take()?.send(attributes(of: found.entry, inode: digest, view), validity: validity)
+                        } else {
+                            pending.take()?.fail(.staleNFSFileHandle)
+                        }
+                    } catch { pending.take()?.fail(errno(error)) }
+                }
+            }
+        } catch { reply.fail(errno(error)) }
+    }
+
+    func attributes(of entry: CatalogEntry, inode: UInt64, _ view: MountedView) -> Attributes {
+        var size = entry.size
+        if entry.kind == .symlink, entry.target.contains(UInt8(ascii: "$")) {
+            size = Int64(view.snapshot.expand(entry.target).count)
+        }
+        let device = entry.device.map { number in
+            number.minor & 0xFF | number.major << 8 | (number.minor & ~0xFF) << 12
+        }
+        return Attributes(
+            inode: inode, mode: ownership.mode(entry.mode), size: UInt64(clamping: size), links: entry.linkCount,
+            owner: ownership.user(entry.uid), group: ownership.group(entry.gid),
+            modified: Timestamp(seconds: entry.mtime, nanoseconds: UInt32(entry.mtimeNanoseconds ?? 0)),
+            device: device ?? 0)
+    }
+
+    func readLink(_ node: NodeID, _ request: Request, _ reply: consuming LinkReply) {
+        let view = views.current
+        do {
+            switch try located(node, view) {
+            case .here(let entry, _): Self.answer(reply, view.snapshot.expand(entry.target))
+            case .absent: reply.fail(.staleNFSFileHandle)
+            case .elsewhere:
+                reply.later { [self] pending in
+                    do {
+                        let found = try await locate(node, view)
+                        guard let reply = pending.take() else { return }
+                        if let found {
+                            Self.answer(reply, view.snapshot.expand(found.entry.target))
+                        } else {
+                            reply.fail(.staleNFSFileHandle)
+                        }
+                    } catch { pending.take()?.fail(errno(error)) }
+                }
+            }
+        } catch { reply.fail(errno(error)) }
+    }
+
+    private static func answer(_ reply: consuming LinkReply, _ target: [UInt8]) {
+        // What a NUL would cut short, and what is empty, is no target that a kernel takes.
+        guard !target.isEmpty, !target.contains(0) else { return reply.fail(.ioError) }
+        reply.send(target.span)
+    }
+
+    func statistics(_ request: Request, _ reply: consuming StatisticsReply) {
+        reply.send(mounted.statistics(of: views.current))
+    }
+
+    func readDirectory(
+        _ node: NodeID, handle: FileHandle, from offset: UInt64, _ request: Request, _ reply: consuming DirectoryReply
+    ) {
+        list(node, from: offset, listings, reply)
+    }
+
+    func ended() { whenEnded.withLock { $0.take() }?() }
+
+    // MARK: Where nodes are
+
+    enum Place {
+        case here(CatalogEntry, CatalogTree.Mounted)
+        /// There is no such node, or no such directory any more.
+        case absent
+        /// A catalog has to be loaded first.
+        case elsewhere
+    }
+
+    /// The path of a directory's node.
+    func path(of node: NodeID) -> RepositoryPath? {
+        if node == .root { return .root }
+        if let kept = paths.withLock({ $0[node.slot] }), kept.node == node { return kept.path }
+        guard let record = table.record(of: node), record.flags.kind == .directory,
+            let path = table.path(of: node.slot)
+        else { return nil }
+        paths.withLock { paths in
+            if paths.count >= MountLimits.keptPaths { paths.removeAll(keepingCapacity: true) }
+            paths[node.slot] = (node, path)
+        }
+        return path
+    }
+
+    /// A node's row, if what is loaded tells.
+    func located(_ node: NodeID, _ view: MountedView) throws -> Place {
+        if let found = recent[node] { return .here(found.entry, found.catalog) }
+        guard let record = table.record(of: node) else { return .absent }
+        guard record.flags.kind != .directory else {
+            guard let path = path(of: node) else { return .absent }
+            return switch try view.snapshot.tree.lookUp(path) {
+            case .found(let entry, let catalog): entry.isDirectory ? .here(entry, catalog) : .absent
+            case .absent: .absent
+            case .needs: .elsewhere
+            }
+        }
+        guard let place = table.catalog(at: record.catalog) else { return .absent }
+        let key = CatalogShelf.Key(hash: place.hash, folder: place.folder)
+        var catalog = shelf[key]
+        if catalog == nil, let path = table.path(of: place.folder),
+            let loaded = view.snapshot.tree.catalog(at: path), loaded.hash == place.hash
+        {
+            catalog = loaded
+        }
+        guard let catalog else { return .elsewhere }
+        guard let entry = try catalog.catalog.entry(rowID: Int64(record.row)) else { return .absent }
+        recent.keep(RecentEntries.Located(node: node, entry: entry, catalog: catalog))
+        return .here(entry, catalog)
+    }
+
+    /// A node's row, with what has to be loaded for it.
+    func locate(
+        _ node: NodeID, _ view: MountedView
+    ) async throws -> (entry: CatalogEntry, catalog: CatalogTree.Mounted)? {
+        guard let record = table.record(of: node) else { return nil }
+        if record.flags.kind == .directory {
+            guard let path = path(of: node), let found = try await resolve(path, in: view), found.entry.isDirectory
+            else { return nil }
+            return found
+        }
+        let answer = try await BlockingPool.shared.run { [self] in try located(node, view) }
+        switch answer {
+        case .here(let entry, let catalog): return (entry, catalog)
+        case .absent: return nil
+        case .elsewhere: break
+        }
+        guard let place = table.catalog(at: record.catalog), let path = table.path(of: place.folder) else { return nil }
+        let catalog = try await CatalogTree.open(known: place.hash, size: place.size, at: path, fetcher: fetcher)
+        shelf.keep(catalog, as: CatalogShelf.Key(hash: place.hash, folder: place.folder))
+        return try await BlockingPool.shared.run { [self] in
+            guard let entry = try catalog.catalog.entry(rowID: Int64(record.row)) else { return nil }
+            recent.keep(RecentEntries.Located(node: node, entry: entry, catalog: catalog))
+            return (entry, catalog)
+        }
+    }
+
+    /// What a program is told of a failure.
+    func errno(_ error: any Error) -> Errno {
+        switch error {
+        case is CancellationError: return .interrupted
+        case let error as MountError where error.code == .full: return .noMemory
+        default:
+            mounted.countFailure()
+            return .ioError
+        }
+    }
+}

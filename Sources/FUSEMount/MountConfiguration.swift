@@ -1,0 +1,70 @@
+/// Everything that a mount is told when it begins, and that its later processes need: no more is asked of anybody.
+public struct MountConfiguration: Sendable, Hashable, Codable {
+    public enum State: Sendable, Hashable, Codable {
+        /// The newest revision, and newer ones as they come.
+        case newest
+        case tag(String)
+        /// A time in seconds since 1970.
+        case date(Int64)
+        /// A root catalog's hash, as text.
+        case root(String)
+    }
+
+    /// When magic extended attributes are listed. Source: format 6.4.
+    public enum MagicVisibility: String, Sendable, Hashable, Codable, CaseIterable {
+        case rootonly, never, always
+    }
+
+    // MARK: Of the repository
+
+    /// The repository's name (fqrn).
+    public var repository: String
+    /// URLs, tried in order.
+    public var servers: [String]
+    public var externalServers: [String] = []
+    public var proxy = "DIRECT"
+    /// Files or folders of master keys; absolute paths.
+    public var keys: [String] = []
+    /// The cache's folder; an absolute path.
+    public var cache: String
+    public var cacheLimit: Int64 = 4 << 30
+    public var state = State.newest
+    /// A file of certificates and revisions that are refused.
+    public var blacklist = "/etc/cvmfs/blacklist"
+    /// Seconds to connect and to be too slow, directly and through a proxy; `nil` for the defaults.
+    public var timeout: Int?
+    /// Upper bound of the time to live, in seconds; `nil` for none.
+    public var maximumTimeToLive: Int64?
+
+    // MARK: Of the mount
+
+    /// Where it is mounted; an absolute path.
+    public var mountpoint: String
+    public var ownership = Ownership.published
+    public var magicVisibility = MagicVisibility.rootonly
+    /// Whether other users may see the mount; by default those of root's mounts may.
+    public var allowOther: Bool?
+    /// Whether the kernel checks permissions.
+    public var checksPermissions = true
+    public var noExecution = false
+    /// Threads that answer; `nil` for as many as there are processors, two at least.
+    public var workers: Int?
+    /// Kernel features that are done without, by their words in `status`.
+    public var without: [String] = []
+    /// Nothing is kept in the mount's page cache.
+    public var directIO = false
+    /// The kernel reads whole cached files by itself. Needs root.
+    public var passthrough = false
+    /// Nodes that the kernel may know at a time.
+    public var nodes = MountLimits.nodes
+    /// FUSE's device, and the program that mounts for ordinary users.
+    public var device = "/dev/fuse"
+    public var helper = "fusermount3"
+
+    public init(repository: String, servers: [String], cache: String, mountpoint: String) {
+        self.repository = repository
+        self.servers = servers
+        self.cache = cache
+        self.mountpoint = mountpoint
+    }
+}

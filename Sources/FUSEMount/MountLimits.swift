@@ -1,0 +1,41 @@
+/// Bounds on what a mount holds, each with its reason.
+public enum MountLimits {
+    /// Nodes that the kernel may know at a time, 64 bytes each in the table; it holds about 1 KiB for each itself.
+    public static let nodes = 1 << 22
+    /// Nodes by which the table grows: 4 MiB.
+    static let nodesOfStep = 1 << 16
+    /// Longest path: the kernel's.
+    static let pathBytes = 4096
+    /// Folders whose paths are kept at hand.
+    static let keptPaths = 4096
+    /// Entries kept at hand for nodes, about 400 bytes each.
+    static let keptEntries = 4096
+    /// Files whose objects are kept open, each with up to four descriptors.
+    public static let openContents = 512
+    /// Catalogs of nodes kept open beside those of the snapshot; each costs SQLite's page cache and a descriptor.
+    static let openCatalogs = 64
+    /// Snapshots kept for listings that began before a new revision.
+    static let keptSnapshots = 4
+    /// Objects fetched ahead of a program that reads one file after the other.
+    static let sweptObjects = 64
+    /// Bytes of them that are under way at a time.
+    static let sweptBytes: Int64 = 64 << 20
+    /// Folders one in the other that a sweep enters.
+    static let sweptDepth = 64
+    /// Requests to the network that `explain` remembers, about 200 bytes each.
+    public static let rememberedMisses = 4096
+    /// Bytes of one message between the processes of a mount.
+    static let messageBytes = 128 << 10
+    /// Descriptors of one mount that the keeper holds.
+    static let heldDescriptors = 96
+    /// Bytes of a page of a magic extended attribute. Source: format 6.4.
+    static let attributePageBytes = 40_000
+    /// How long those who still use a mount that ends may go on.
+    static let farewellSeconds = 2
+    /// How long a client may take to say what it wants, in milliseconds.
+    static let patience = 2000
+    /// The same for the mount's answer.
+    static let answerPatience = 60_000
+    /// Workers that may end one after the other within a minute before the mount is given up.
+    static let restartsInMinute = 2048
+}

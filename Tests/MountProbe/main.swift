@@ -1,0 +1,24 @@
+// Reads a mount as programs do, in a process of its own: `MountProbe list DIR`, `stress DIR COUNT THREADS` with lines
+// of `SHA256 PATH` (paths in hexadecimal) on standard input, `refuse DIR`, `hold FILE` (opens, says so, and reads when
+// it gets a line).
+import Glibc
+
+let arguments = CommandLine.arguments
+switch arguments.dropFirst().first {
+case "list" where arguments.count == 3: exit(Listing(root: arguments[2]).print() ? 0 : 1)
+case "stress" where arguments.count == 5:
+    exit(Stress(root: arguments[2], count: Int(arguments[3]) ?? 0, threads: Int(arguments[4]) ?? 1).run() ? 0 : 1)
+case "refuse" where arguments.count == 3: Refusals(root: arguments[2]).print()
+case "hold" where arguments.count == 3: hold(arguments[2])
+default: exit(64)
+}
+fflush(nil)
+
+/// Opens a file, says `open`, and after a line on standard input prints the content's digest.
+func hold(_ path: String) {
+    let file = open(path, O_RDONLY)
+    print(file >= 0 ? "open" : "failed \(errno)")
+    fflush(nil)
+    _ = readLine()
+    print(digest(of: file) ?? "failed \(errno)")
+}
