@@ -50,8 +50,9 @@ let package = Package(
         systemLibrary("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev", brew: "openssl"),
         systemLibrary("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev", brew: "zlib"),
         systemLibrary("CDeflate", pkgConfig: "libdeflate", apt: "libdeflate-dev", brew: "libdeflate"),
-        systemLibrary("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev", brew: "curl"),
         .target(name: "CPlatform"),
+        // libcurl's headers only: the library is loaded when it is first used.
+        .target(name: "CCurl", dependencies: ["CPlatform"]),
         // libarchive's headers only: the library is loaded when it is first used.
         .target(name: "CArchive", dependencies: ["CPlatform"]),
         .target(name: "CFUSE"),

@@ -13,17 +13,17 @@ final class CurlEasy {
     private(set) var isPaused = false
 
     init?(_ settings: HTTPSettings) {
-        guard let handle = curl_easy_init() else { return nil }
+        guard let handle = ccurl_easy_init() else { return nil }
         self.handle = handle
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
-        freshHeaders = curl_slist_append(curl_slist_append(nil, "Pragma: no-cache"), "Cache-Control: no-cache")
+        freshHeaders = ccurl_slist_append(ccurl_slist_append(nil, "Pragma: no-cache"), "Cache-Control: no-cache")
         configure(settings)
     }
 
     deinit {
-        curl_easy_cleanup(handle)
-        curl_slist_free_all(freshHeaders)
+        ccurl_easy_cleanup(handle)
+        ccurl_slist_free_all(freshHeaders)
         errorText.deallocate()
     }
 
@@ -98,7 +98,7 @@ final class CurlEasy {
     func resume() {
         guard isPaused else { return }
         isPaused = false
-        curl_easy_pause(handle, CURLPAUSE_CONT)
+        ccurl_easy_pause(handle, CURLPAUSE_CONT)
     }
 
     /// The status of the response; 0 before there is one.
@@ -142,32 +142,32 @@ final class CurlEasy {
 ///
 /// `@unchecked`: curl allows `wakeup` from any thread; everything else is called by the event loop's thread alone.
 final class CurlMulti: @unchecked Sendable {
-    // Prepares OpenSSL too, which takes some milliseconds: only once something is to be fetched.
-    private static let isPrepared = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+    /// Loads libcurl, and prepares OpenSSL too, which takes some milliseconds: only once something is to be fetched.
+    /// Returns why that is not possible.
+    static func load() -> String? { ccurl_load().map { String(cString: $0) } }
 
     private let handle: UnsafeMutableRawPointer
 
+    /// Only after `load` has succeeded.
     init(limits: ConnectionLimits) {
-        guard Self.isPrepared, let handle = curl_multi_init() else {
-            preconditionFailure("no memory for curl's event loop")
-        }
+        guard let handle = ccurl_multi_init() else { preconditionFailure("no memory for curl's event loop") }
         self.handle = handle
         ccurl_multi_set_long(handle, CURLMOPT_MAXCONNECTS, limits.total)
         ccurl_multi_set_long(handle, CURLMOPT_MAX_TOTAL_CONNECTIONS, limits.total)
         ccurl_multi_set_long(handle, CURLMOPT_MAX_HOST_CONNECTIONS, limits.perServer)
     }
 
-    deinit { curl_multi_cleanup(handle) }
+    deinit { ccurl_multi_cleanup(handle) }
 
-    func add(_ easy: CurlEasy) -> Bool { curl_multi_add_handle(handle, easy.handle) == CURLM_OK }
+    func add(_ easy: CurlEasy) -> Bool { ccurl_multi_add_handle(handle, easy.handle) == CURLM_OK }
 
     /// A transfer that has not ended loses its connection.
-    func remove(_ easy: CurlEasy) { curl_multi_remove_handle(handle, easy.handle) }
+    func remove(_ easy: CurlEasy) { ccurl_multi_remove_handle(handle, easy.handle) }
 
     /// Does what can be done without waiting.
     func perform() {
         var running: Int32 = 0
-        curl_multi_perform(handle, &running)
+        ccurl_multi_perform(handle, &running)
     }
 
     /// The next transfer that has ended.
@@ -180,10 +180,10 @@ final class CurlMulti: @unchecked Sendable {
     }
 
     /// Waits until something can be done, or somebody calls `wakeup`.
-    func wait() { curl_multi_poll(handle, nil, 0, 60_000, nil) }
+    func wait() { ccurl_multi_poll(handle, 60_000) }
 
     /// Ends the wait that is, or the next one.
-    func wakeup() { curl_multi_wakeup(handle) }
+    func wakeup() { ccurl_multi_wakeup(handle) }
 }
 
 extension Duration {

@@ -94,6 +94,7 @@ final class LoopCore: @unchecked Sendable {
 
     private func run() {
         ccurl_block_broken_pipe_signal()
+        if let problem = CurlMulti.load() { return refuse(problem) }
         let multi = CurlMulti(limits: limits)
         var orders: [Order] = []
         while takeOrders(&orders) {
@@ -117,6 +118,20 @@ final class LoopCore: @unchecked Sendable {
             if mayRest { multi.wait() }
         }
         idle = [:]
+    }
+
+    /// Ends what waits, and lets the next transfer try again.
+    private func refuse(_ problem: String) {
+        let orders = inbox.withLock { inbox in
+            inbox.hasStarted = false
+            defer { inbox.orders = [] }
+            return inbox.orders
+        }
+        for case .start(let exchange) in orders {
+            exchange.phase = .ended
+            exchange.end(
+                TransportError(.other, "\(exchange.url): libcurl cannot be loaded; install it (\(problem))"))
+        }
     }
 
     /// Returns whether to go on.
