@@ -30,6 +30,7 @@ let package = Package(
         .library(name: "FUSE", targets: ["FUSE"]),
         .library(name: "Provisioner", targets: ["Provisioner"]),
         .library(name: "FUSEMount", targets: ["FUSEMount"]),
+        .library(name: "RepositoryServer", targets: ["RepositoryServer"]),
         .library(name: "CVMFSTesting", targets: ["CVMFSTesting"]),
         .executable(name: "cvmfs", targets: ["CVMFSTool"]),
     ],
@@ -42,6 +43,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
     ],
     targets: [
@@ -115,13 +117,21 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         .target(
+            name: "RepositoryServer",
+            dependencies: [
+                "CASCore", "CPlatform",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: settings),
+        .target(
             name: "CVMFSTesting",
             dependencies: ["CASCore", "Transport", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: settings),
         .executableTarget(
             name: "CVMFSTool",
             dependencies: [
-                "CVMFS", "FUSE", "FUSEMount", "Publishing",
+                "CVMFS", "FUSE", "FUSEMount", "Publishing", "RepositoryServer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
@@ -239,6 +249,10 @@ let package = Package(
                 "Provisioner", "CVMFS", "CLauncher", "FUSE", "CatalogFixtures", "FixtureTrees", "LocalServers",
                 "MemoryFiles", "RepositoryMaker", .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
+        .testTarget(
+            name: "RepositoryServerTests",
+            dependencies: ["RepositoryServer", "CVMFS", "FixtureTrees", "LocalServers"],
+            swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["CASCore", "CVMFSTool", "LocalServers", "FixtureTrees", "Publishing"],

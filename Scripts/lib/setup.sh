@@ -65,6 +65,7 @@ TEST_PACKAGES=(
     squid
     openssl
     attr
+    curl
     libarchive-tools
     xz-utils
     zstd
