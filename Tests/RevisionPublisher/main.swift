@@ -1,5 +1,7 @@
 // Publishes revisions of a test's repository, or collects, and kills itself where it is told to.
 //
+// RevisionPublisher init STORAGE KEYS [STAGE N]
+//     Makes the repository.
 // RevisionPublisher publish STORAGE KEYS SEED COUNT [STAGE N]
 //     Publishes COUNT revisions that follow from SEED, and prints the revision after each.
 // RevisionPublisher collect STORAGE KEPT [STAGE N]
@@ -43,6 +45,16 @@ final class Executioner: Sendable {
     }
 }
 
+func initialize() async throws {
+    let executioner = Executioner(4)
+    var new = RepositoryInitialization(
+        of: RevisionTree.repository, storage: FilePath(arguments[2]), keys: FilePath(arguments[3]))
+    new.keyBits = 1024
+    new.isGarbageCollectable = true
+    new.reached = { executioner.reached($0.rawValue) }
+    try await new.run()
+}
+
 func publish() throws {
     let executioner = Executioner(6)
     let storage = FilePath(arguments[2])
@@ -71,6 +83,7 @@ func collect() async throws {
 
 do {
     switch arguments.dropFirst().first {
+    case "init" where arguments.count >= 4: try await initialize()
     case "publish" where arguments.count >= 6: try publish()
     case "collect" where arguments.count >= 4: try await collect()
     default:

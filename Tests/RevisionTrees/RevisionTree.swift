@@ -46,6 +46,7 @@ package struct RevisionTree: Sendable, Hashable {
     /// revision before does not hold at the same place is stored or renewed.
     @discardableResult
     package func publish(with writer: RepositoryWriter, tags: [String] = [], at time: UnixTime) throws -> Manifest {
+        try writer.storage.beginWritingHere()
         let base = writer.base
         let maker = try ObjectFolder(writer.storage.path, algorithm: writer.settings.hash)
         let before = try nestedCatalogs(of: base, in: writer)
@@ -99,7 +100,8 @@ package struct RevisionTree: Sendable, Hashable {
         }
     }
 
-    private func nestedCatalogs(of base: Manifest, in writer: RepositoryWriter) throws -> [RepositoryPath: ContentHash] {
+    private func nestedCatalogs(of base: Manifest, in writer: RepositoryWriter) throws -> [RepositoryPath: ContentHash]
+    {
         let file = writer.state.scratchFile("base")
         defer { _ = file.withPlatformString { unlink($0) } }
         try writer.storage.unpack(base.rootCatalogObject, to: file.string)

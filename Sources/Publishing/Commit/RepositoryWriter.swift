@@ -7,7 +7,8 @@ package import SystemPackage
 
 /// The right to change a repository: its lock is held, its manifest is verified, and what a crash has left is repaired.
 ///
-/// Its calls block for the disk. Source: format 7.1.
+/// Its calls block for the disk. One that goes on storing after a commit says so by `storage.beginWritingHere()`.
+/// Source: format 7.1.
 package final class RepositoryWriter: Sendable {
     package let name: String
     package let storage: LocalStorage
@@ -73,6 +74,11 @@ package final class RepositoryWriter: Sendable {
                     .corrupt,
                     "\(state.settings) says \(settings.hash.name), but the repository's objects have \(signed.manifest.hashAlgorithm.name)"
                 )
+            }
+            guard settings.deflater.isAvailable else {
+                throw PublishingError(
+                    .unsupported,
+                    "\(name) is packed by \(settings.deflater.rawValue), which this program was built without")
             }
             if found == nil { try settings.write(to: state) }
             try removeLeftovers()
@@ -141,8 +147,9 @@ package final class RepositoryWriter: Sendable {
         return signed.manifest
     }
 
-    /// What a killed writer leaves: files on their way.
+    /// What a killed writer leaves: files on their way, and after a crash of the machine torn objects.
     private func removeLeftovers() throws {
+        try storage.beginWritingHere()
         // Under it a collection, too, has files on their way.
         let commit = try LockFile(state.commitLock, .exclusive)
         defer { commit.unlock() }

@@ -39,6 +39,7 @@ struct RevisionCommit {
         var manifest = change.manifest
         let algorithm = manifest.hashAlgorithm
         reached(.begun)
+        try storage.beginWritingHere()
 
         // Everything the manifest will name.
         var references = change.catalogs.map { ObjectID($0, kind: .catalog) }
@@ -76,7 +77,7 @@ struct RevisionCommit {
         manifest.reflog = next.hash
         let signed = try SignedManifest(manifest, signedBy: signer)
         if manifest.hasAlternativePaths { try makeAlternativePaths(manifest) }
-        try storage.synchronize()
+        try storage.endWriting()
         reached(.synchronized)
 
         try reflog.announce(next)

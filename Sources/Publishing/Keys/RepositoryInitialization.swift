@@ -42,6 +42,7 @@ public struct RepositoryInitialization: Sendable {
     public var whitelistDays = 30
     /// Bits of the keys that are made.
     package var keyBits = 2048
+    package var reached: @Sendable (CommitStage) -> Void = { _ in }
 
     public init(of repository: String, storage: FilePath, keys: FilePath) {
         self.repository = repository
@@ -63,6 +64,9 @@ public struct RepositoryInitialization: Sendable {
         let folder = try KeyFolder(at: keys, repository: repository, storage: storage)
         guard whitelistDays > 0, whitelistDays <= 36500 else {
             throw PublishingError(.invalidArgument, "a whitelist is good for 1 to 36500 days, not \(whitelistDays)")
+        }
+        guard deflater.isAvailable else {
+            throw PublishingError(.unsupported, "this program was built without \(deflater.rawValue)")
         }
         let files = try LocalStorage(at: storage.string, creates: true)
         let state = StateFolder(storage: storage)
@@ -91,7 +95,7 @@ public struct RepositoryInitialization: Sendable {
             isGarbageCollectable: isGarbageCollectable)
         if isReplicable { try files.replace(RootFile.masterReplica, with: []) }
         let commit = RevisionCommit(
-            repository: repository, storage: files, state: state, signer: signer, reached: { _ in })
+            repository: repository, storage: files, state: state, signer: signer, reached: reached)
         _ = try commit.run(
             RevisionCommit.Change(
                 manifest: manifest, tags: tags, metainfo: Array(metainfo.utf8), catalogs: [root.hash]),

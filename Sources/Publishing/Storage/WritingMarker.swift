@@ -54,6 +54,24 @@ extension LocalStorage {
     /// - Returns: whether that was so: then a catalog that is there may lack objects below it.
     @discardableResult
     package func beginWriting() async throws -> Bool {
+        guard let time = try markWriting() else { return false }
+        try await removeTorn(since: time)
+        try markChecked()
+        return true
+    }
+
+    /// The same on this thread alone, which after a crash may take long.
+    @discardableResult
+    package func beginWritingHere() throws -> Bool {
+        guard let time = try markWriting() else { return false }
+        for number in UInt8.min ... .max { try removeTorn(inFolder: number, since: time) }
+        try markChecked()
+        return true
+    }
+
+    /// Says that objects are being written.
+    /// - Returns: since when, in nanoseconds since 1970, objects may be torn; `nil` when all are whole.
+    private func markWriting() throws -> Int64? {
         let state = StateFolder(storage: FilePath(path))
         try state.make()
         let marker = WritingMarker(state)
@@ -61,12 +79,14 @@ extension LocalStorage {
         guard let leftover, leftover.crashed else {
             // One that is there already keeps its time.
             if leftover == nil { try marker.set(suspects: false) }
-            return false
+            return nil
         }
-        try await removeTorn(since: leftover.since - FileIdentity.settlingNanoseconds)
+        return leftover.since - FileIdentity.settlingNanoseconds
+    }
+
+    private func markChecked() throws {
         try synchronize()
-        try marker.set(suspects: true)
-        return true
+        try WritingMarker(StateFolder(storage: FilePath(path))).set(suspects: true)
     }
 
     /// Makes durable what was stored since `beginWriting()`.
@@ -79,14 +99,16 @@ extension LocalStorage {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in UInt8.min ... .max {
                 group.addTask {
-                    try await BlockingPool.shared.run {
-                        for file in try self.objects(inFolder: number) where file.modified >= time {
-                            if try self.isTorn(file.object) { try self.remove(file.object) }
-                        }
-                    }
+                    try await BlockingPool.shared.run { try self.removeTorn(inFolder: number, since: time) }
                 }
             }
             try await group.waitForAll()
+        }
+    }
+
+    private func removeTorn(inFolder number: UInt8, since time: Int64) throws {
+        for file in try objects(inFolder: number) where file.modified >= time {
+            if try isTorn(file.object) { try remove(file.object) }
         }
     }
 

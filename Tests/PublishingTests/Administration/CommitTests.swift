@@ -176,4 +176,26 @@ struct CommitTests {
         // None of them has left the lock behind.
         try made.writer { start }.close()
     }
+
+    @Test("where root catalog and certificate have alternative paths, a new revision has them too")
+    func alternativePaths() async throws {
+        let made = try await TestRepository()
+        let keys = try made.keys()
+        var manifest = try Manifest(unverified: readFile("\(made.storage)/.cvmfspublished") ?? [])
+        manifest.hasAlternativePaths = true
+        let letter = try SignedLetter(
+            signing: manifest.serialized(), as: .manifest, algorithm: .sha1, with: keys.signer().key)
+        try writeFile(letter.serialized, to: "\(made.storage)/.cvmfspublished")
+
+        let writer = try made.writer()
+        let next = try RevisionTree(["a": [1]]).publish(with: writer, at: WallClock.now())
+        writer.close()
+        #expect(next.hasAlternativePaths)
+        for object in [next.rootCatalogObject, try #require(next.certificateObject)] {
+            let stored = readFile("\(made.storage)/\(object.serverPath)")
+            #expect(stored != nil)
+            #expect(readFile("\(made.storage)/.cvmfsalt-\(object)") == stored)
+        }
+        try await made.check()
+    }
 }

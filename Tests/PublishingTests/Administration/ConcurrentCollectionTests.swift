@@ -105,6 +105,23 @@ struct ConcurrentCollectionTests {
 
     private static let killed = -SIGKILL
 
+    @Test("killed at any stage of init, there is no repository or a whole one, and init goes on with the same keys")
+    func killedInitialization() async throws {
+        for stage in CommitStage.allCases {
+            let folder = try TemporaryFolder("init")
+            let (storage, keys) = ("\(folder.path)/\(RevisionTree.repository)", "\(folder.path)/keys")
+            #expect(try await Self.run(["init", storage, keys, stage.rawValue, "1"]) == Self.killed)
+            let isMade = stage == .manifestReplaced || stage == .settled
+            #expect((readFile("\(storage)/.cvmfspublished") != nil) == isMade, "\(stage)")
+            let key = readFile("\(keys)/\(RevisionTree.repository).masterkey")
+            #expect(key != nil)
+            // What holds a repository is not made one again.
+            #expect(try await Self.run(["init", storage, keys]) == (isMade ? 1 : 0))
+            #expect(readFile("\(keys)/\(RevisionTree.repository).masterkey") == key)
+            #expect(try await Self.run(["publish", storage, keys, "1", "1"]) == 0, "\(stage)")
+        }
+    }
+
     @Test("killed at any stage of a commit, the old revision or the new one is whole, and the next commit goes on")
     func killedCommits() async throws {
         let made = try await TestRepository()
