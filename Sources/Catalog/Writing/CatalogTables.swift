@@ -39,13 +39,8 @@ struct CatalogTables {
             """)
     }
 
-    /// Adds what the newest revision has and an earlier one lacks.
+    /// Adds what the newest revision of schema 2.5 has and an earlier one lacks.
     func upgrade(from schema: CatalogSchema) throws(CatalogError) {
-        guard schema.is25 else {
-            throw CatalogError(
-                .unsupportedSchema,
-                "\(database.label) has schema \(schema.version), which can be read but not continued; only 2.5 can")
-        }
         // Listings and writing would scan the whole table for each directory without it.
         try database.run("CREATE \(Self.parentIndex)")
         if schema.revision < 1 { try database.run("ALTER TABLE nested_catalogs ADD size INTEGER") }

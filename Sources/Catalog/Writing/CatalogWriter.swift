@@ -57,6 +57,11 @@ package final class CatalogWriter {
             throw CatalogError(
                 .malformedProperty, "\(label) says that it was made for \(catalog.rootPrefix): it cannot be changed")
         }
+        guard catalog.schema.is25 else {
+            throw CatalogError(
+                .unsupportedSchema,
+                "\(label) has schema \(catalog.schema.version), which can be read but not continued; only 2.5 can")
+        }
         guard try catalog.rootEntry() != nil else {
             throw CatalogError(.malformedEntry, "\(label) has no entry for its own root")
         }
