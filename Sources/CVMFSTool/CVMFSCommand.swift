@@ -35,6 +35,9 @@ struct CVMFSCommand: AsyncParsableCommand {
             Explain.self,
             ServeMount.self,
             KeepMount.self,
+            List.self, Stat.self, Cat.self, Find.self, Get.self, Info.self, Tags.self, Verify.self,
+            Publish.self, ImageCommand.self, Check.self, Init.self, Resign.self, TagCommand.self, Diff.self,
+            Collect.self,
         ])
 }
 

@@ -1,16 +1,16 @@
-internal import CASCore
-internal import Catalog
+package import CASCore
+package import Catalog
 
 /// Goes over one catalog: every entry that a path leads to, and what must hold between entries, counters and rows.
 ///
 /// It collects defects, and hands out the objects that entries need a few at a time, for the caller to check. Blocks
 /// for the disk, so it runs on the pool. Source: format 4.5.
-struct CatalogCheck {
+package struct CatalogCheck {
     /// An object that an entry needs.
-    struct Reference {
-        let object: ObjectID
-        let size: Int64
-        let path: RepositoryPath
+    package struct Reference {
+        package let object: ObjectID
+        package let size: Int64
+        package let path: RepositoryPath
         let reason: FetchEvent.Reason
     }
 
@@ -33,15 +33,17 @@ struct CatalogCheck {
     private var references: [Reference] = []
 
     /// What the catalog holds, nested catalogs left out.
-    private(set) var counters = CatalogStatistics.Counters()
-    private(set) var defects: [Defect] = []
-    private(set) var mountpoints: [RepositoryPath: CatalogEntry] = [:]
-    private(set) var entries = 0
+    package private(set) var counters = CatalogStatistics.Counters()
+    package private(set) var defects: [Defect] = []
+    package private(set) var mountpoints: [RepositoryPath: CatalogEntry] = [:]
+    package private(set) var entries = 0
+    /// Where the markers of nested catalogs are, hidden ones too. Source: format 7.3.
+    package private(set) var markers: [RepositoryPath] = []
 
-    init(_ catalog: FileCatalog) { self.catalog = catalog }
+    package init(_ catalog: FileCatalog) { self.catalog = catalog }
 
     /// Looks at some more entries: the objects that they need, or `nil` when all have been looked at.
-    mutating func step() throws(CatalogError) -> [Reference]? {
+    package mutating func step() throws(CatalogError) -> [Reference]? {
         if !isStarted {
             isStarted = true
             try start()
@@ -57,7 +59,7 @@ struct CatalogCheck {
     /// What must hold of the catalog as a whole, after the last step.
     ///
     /// - Parameter subtree: what the nested catalogs hold in sum; `nil` when not all of them could be read.
-    mutating func finish(subtree: CatalogStatistics.Counters?) throws(CatalogError) {
+    package mutating func finish(subtree: CatalogStatistics.Counters?) throws(CatalogError) {
         try checkRows()
         try checkMountpoints()
         let stored = try catalog.statistics()
@@ -123,6 +125,7 @@ struct CatalogCheck {
         if path.key != entry.key, catalog.mountPath == catalog.rootPrefix {
             report(.unreachableEntry, path, "the row's key is not that of its path, so no lookup finds it")
         }
+        if entry.name == ".cvmfscatalog" { markers.append(path) }
         if entry.kind == .file { try visitContent(of: entry, at: path) }
     }
 
