@@ -109,10 +109,15 @@ final class ContainerImageTests {
     }
 
     /// A layout written by hand: manifests by name and platform, each with one layer of one file of that name.
-    private func writeLayout(_ images: [(reference: String?, platform: String?)], nested: Bool = false) throws {
+    ///
+    /// - Parameter names: the images' whole names, as containerd notes them.
+    private func writeLayout(
+        _ images: [(reference: String?, platform: String?)], names: [String] = [], nested: Bool = false
+    ) throws {
         var descriptors: [[String: Any]] = []
-        for (reference, platform) in images {
+        for (number, (reference, platform)) in images.enumerated() {
             var tar = HandMadeTar()
+            if names.indices.contains(number) { tar.add(names[number]) }
             tar.add([reference, platform?.replacing("/", with: "-")].compactMap { $0 }.joined(separator: "."))
             let layer = try blob(tar.ended)
             let parts = platform?.split(separator: "/").map(String.init) ?? []
@@ -125,7 +130,10 @@ final class ContainerImageTests {
                 "layers": [descriptor(layer, "application/vnd.oci.image.layer.v1.tar")],
             ])
             var entry = descriptor(manifest, "application/vnd.oci.image.manifest.v1+json")
-            if let reference { entry["annotations"] = ["org.opencontainers.image.ref.name": reference] }
+            var annotations: [String: String] = [:]
+            if let reference { annotations["org.opencontainers.image.ref.name"] = reference }
+            if names.indices.contains(number) { annotations["io.containerd.image.name"] = names[number] }
+            if !annotations.isEmpty { entry["annotations"] = annotations }
             if parts.count > 1 {
                 var value = ["os": parts[0], "architecture": parts[1]]
                 if parts.count > 2 { value["variant"] = parts[2] }
@@ -167,6 +175,16 @@ final class ContainerImageTests {
         #expect(file(in: try await stage("image", ImageSelection(reference: "b"))) == "/b")
         #expect(throws: PublishingError.self) { try image("image") }
         #expect(throws: PublishingError.self) { try image("image", ImageSelection(reference: "c")) }
+
+        // As containerd has them: two images with the same tag.
+        try writeLayout([("latest", nil), ("latest", nil)], names: ["one:latest", "two:latest"])
+        #expect(try await stage("image", ImageSelection(reference: "two:latest"))[Array("/two:latest".utf8)] != nil)
+        for reference in [nil, "latest"] {
+            let error = #expect(throws: PublishingError.self) {
+                try image("image", ImageSelection(reference: reference))
+            }
+            #expect(error?.code == .invalidArgument)
+        }
 
         let host = ImagePlatform.host.description
         try writeLayout(

@@ -22,6 +22,11 @@ enum ImageDocuments {
 
         var reference: String? { annotations?["org.opencontainers.image.ref.name"] }
 
+        /// containerd, and with it docker save, puts the mere tag into `ref.name` and the whole name here.
+        var name: String? { annotations?["io.containerd.image.name"] ?? reference }
+
+        func isNamed(_ name: String) -> Bool { self.name == name || reference == name }
+
         var isIndex: Bool {
             mediaType == "application/vnd.oci.image.index.v1+json"
                 || mediaType == "application/vnd.docker.distribution.manifest.list.v2+json"

@@ -23,9 +23,9 @@ struct ImageLayout {
         let index = try ImageDocuments.decode(ImageDocuments.Index.self, from: bytes, what: "\(path)(index.json)")
         var candidates = index.manifests
         try check(candidates.count)
-        let names = Set(candidates.compactMap(\.reference)).sorted()
+        let names = Set(candidates.compactMap(\.name)).sorted()
         if let reference = selection.reference {
-            candidates = candidates.filter { $0.reference == reference }
+            candidates = candidates.filter { $0.isNamed(reference) }
             guard !candidates.isEmpty else { throw unknown(reference, names) }
         } else if names.count > 1 {
             throw several(names)
