@@ -27,21 +27,16 @@ func say(_ line: String) {
 /// Kills the process at the Nth time.
 final class Executioner: Sendable {
     private let stage: String
-    private let rest: Mutex<Int>
+    private let rest: Atomic<Int>
 
     /// - Parameter first: of the arguments, the stage.
     init(_ first: Int) {
         stage = arguments.count > first ? arguments[first] : ""
-        rest = Mutex(arguments.count > first + 1 ? Int(arguments[first + 1]) ?? 1 : 1)
+        rest = Atomic(arguments.count > first + 1 ? Int(arguments[first + 1]) ?? 1 : 1)
     }
 
     func reached(_ stage: String) {
-        guard stage == self.stage else { return }
-        let isNow = rest.withLock {
-            $0 -= 1
-            return $0 == 0
-        }
-        if isNow { kill(getpid(), SIGKILL) }
+        if stage == self.stage, rest.subtract(1, ordering: .relaxed).newValue == 0 { kill(getpid(), SIGKILL) }
     }
 }
 
