@@ -42,6 +42,7 @@ public struct RepositoryTags: Sendable {
     ///
     /// - Parameters:
     ///   - name: without blanks; `trunk` and `trunk-previous` are taken.
+    ///   - description: what it is for; one line.
     ///   - root: the root catalog of the revision, the newest one's when left out. With it, a tag that exists is moved.
     /// - Throws: `PublishingError`: `exists`, `invalidArgument`, `noSuchEntry`, `locked`.
     @discardableResult

@@ -59,13 +59,10 @@ extension RepositoryWriter {
                 .unsupported, "the root catalog of \"\(target.name)\" has a schema that is no longer written")
         }
         try edit(file, revision: base.revision + 1, previous: base.rootCatalog, time: time)
-        guard let bytes = try LocalFile.read(file, limit: Int(PublishingLimits.catalogBytes)) else {
-            throw PublishingError(.storage, "\(file) has vanished")
-        }
-        let object = try RootObject(bytes, kind: .catalog, algorithm: settings.hash)
+        let (object, size) = try RootObject.store(
+            fileAt: file, kind: .catalog, algorithm: settings.hash, in: storage)
         let root = TaggedRoot(
-            hash: try object.store(in: storage), size: Int64(bytes.count), revision: base.revision + 1,
-            timestamp: time.seconds)
+            hash: object.hash, size: size, revision: base.revision + 1, timestamp: time.seconds)
         let removed = list.rollBack(to: target, as: root)
         var manifest = base
         manifest.rootCatalog = root.hash
