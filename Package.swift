@@ -106,7 +106,7 @@ let package = Package(
         .target(
             name: "Provisioner",
             dependencies: [
-                "CASCore", "Catalog", "CVMFS", "FUSE", "CLauncher", "CPlatform",
+                "CASCore", "Catalog", "CVMFS", "FUSE", "FUSEMount", "CLauncher", "CPlatform",
                 .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         .target(
@@ -131,7 +131,7 @@ let package = Package(
         .executableTarget(
             name: "CVMFSTool",
             dependencies: [
-                "CVMFS", "FUSE", "FUSEMount", "Publishing", "RepositoryServer",
+                "CVMFS", "FUSE", "FUSEMount", "Provisioner", "Publishing", "RepositoryServer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),

@@ -29,6 +29,8 @@ struct CVMFSCommand: AsyncParsableCommand {
             Collect.self,
             Pull.self,
             Serve.self,
+            Run.self,
+            Pin.self,
             Mount.self,
             Unmount.self,
             Status.self,

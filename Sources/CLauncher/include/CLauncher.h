@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "Overlay.h"
+
 #define CLAUNCHER_DESCRIPTORS 16
 #define CLAUNCHER_TEXT 256
 

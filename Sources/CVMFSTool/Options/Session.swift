@@ -39,7 +39,10 @@ extension RepositoryOptionGroup {
     }
 
     /// Opens the repository, for commands that need no snapshot.
-    func open() async throws -> Repository {
+    func open() async throws -> Repository { try await open(in: store()) }
+
+    /// - Parameter other: whom to trust, if not the keys or the root hash of the options.
+    func open(in store: DiskStore, trusting other: RepositoryTrust? = nil) async throws -> Repository {
         let (fqrn, servers) = try address()
         var options = RepositoryOptions()
         options.logger.logLevel = .critical
@@ -49,9 +52,15 @@ extension RepositoryOptionGroup {
                 servers: externalServer, repository: fqrn, options: transportOptions)
         }
         let trust: RepositoryTrust =
-            if let rootHash, let hash = ContentHash(rootHash) { .rootHash(hash) } else { try trust(of: fqrn) }
+            if let other {
+                other
+            } else if let rootHash, let hash = ContentHash(rootHash) {
+                .rootHash(hash)
+            } else {
+                try trust(of: fqrn)
+            }
         return try await Repository.open(
-            fqrn, from: servers, trusting: trust, cache: store(), transport: transportOptions, options: options)
+            fqrn, from: servers, trusting: trust, cache: store, transport: transportOptions, options: options)
     }
 
     func warnWhenOffline(_ repository: Repository) {
@@ -67,7 +76,7 @@ extension RepositoryOptionGroup {
         get throws { HTTPOptions(proxy: try Proxy(proxy)) }
     }
 
-    private var selector: SnapshotSelector {
+    var selector: SnapshotSelector {
         if let rootHash, let hash = ContentHash(rootHash) { return .root(hash) }
         if let tag { return .tag(tag) }
         if let date, let time = UnixTime(date) { return .date(time) }

@@ -21,7 +21,7 @@ public final class Container: Sendable {
     }
 
     private let handle: Mutex<claunch_handle>
-    private let session: Session?
+    let session: Session?
     /// From the call until the program's first instruction.
     public let timeToStart: Duration
 

@@ -1,0 +1,86 @@
+public import CVMFS
+internal import Catalog
+internal import FUSE
+internal import FUSEMount
+internal import Glibc
+internal import Synchronization
+
+/// What running a program in an image has cost.
+public struct ContainerSummary: Sendable, Hashable {
+    public var status: ContainerStatus
+    /// Objects fetched, and what came over the wire for them, from the opening of the repository on.
+    public var objects: Int
+    public var bytesFetched: Int64
+    public var requests: Int
+    /// Files of the image of which something was read.
+    public var filesRead: Int
+    /// Regular files of the image, and bytes of their content; `nil` when no catalog counts just those.
+    public var imageFiles: Int64?
+    public var imageBytes: Int64?
+    /// Until the program's first instruction, and until its end.
+    public var timeToStart: Duration
+    public var timeTotal: Duration
+}
+
+extension Image {
+    /// Starts a program in the image, whose files are fetched as it touches them.
+    ///
+    /// - Parameters:
+    ///   - program: what to start; see `ContainerProgram.init(_:words:environment:user:)`.
+    ///   - repository: where the image's snapshot is from.
+    ///   - store: the cache that the repository was opened with.
+    ///   - beginning: what times are counted from.
+    /// - Throws: `ProvisionerError`.
+    public func start(
+        _ program: ContainerProgram, from repository: Repository, store: any ObjectStore,
+        options: ContainerOptions = ContainerOptions(), since beginning: ContinuousClock.Instant = .now
+    ) async throws -> LazyContainer {
+        var ownership = Ownership.published
+        // A user namespace of an ordinary user maps nobody else.
+        if geteuid() != 0 { ownership.claimedBy = [0, 0] }
+        let served = try ServedSnapshot(snapshot, of: repository, store: store, ownership: ownership)
+        let container = try await Container.start(
+            program, on: .served(served.files), at: root, options: options, since: beginning)
+        if let session = container.session { served.began(session) }
+        return LazyContainer(self, container, served, repository, beginning)
+    }
+
+    /// The image's counters, when it begins at a catalog of its own that is loaded.
+    fileprivate var counters: CatalogStatistics.Counters? {
+        guard case .loaded(let mounted)? = try? snapshot.tree.holder(ofChildrenIn: root), mounted.path == root,
+            let statistics = try? mounted.catalog.statistics()
+        else { return nil }
+        return statistics.own + statistics.subtree
+    }
+}
+
+/// A program that runs in a lazy image.
+public final class LazyContainer: Sendable {
+    public let container: Container
+    private let image: Image
+    private let served: ServedSnapshot
+    private let repository: Repository
+    private let beginning: ContinuousClock.Instant
+
+    fileprivate init(
+        _ image: Image, _ container: Container, _ served: ServedSnapshot, _ repository: Repository,
+        _ beginning: ContinuousClock.Instant
+    ) {
+        self.image = image
+        self.container = container
+        self.served = served
+        self.repository = repository
+        self.beginning = beginning
+    }
+
+    /// Waits for the program's end. When the task is cancelled, the container is killed.
+    public func ended() async throws -> ContainerSummary {
+        let status = try await container.ended()
+        let totals = repository.totals
+        let counters = image.counters
+        return ContainerSummary(
+            status: status, objects: totals.objects, bytesFetched: totals.bytes, requests: totals.requests,
+            filesRead: served.filesRead, imageFiles: counters?.regular, imageBytes: counters?.fileBytes,
+            timeToStart: container.timeToStart, timeTotal: .now - beginning)
+    }
+}
