@@ -5,41 +5,50 @@ import CVMFS
 struct CVMFSCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cvmfs",
-        abstract: "Reads CernVM-FS repositories: verified, lazily, through a local cache.",
+        abstract: "Reads, mounts, runs and publishes CernVM-FS repositories.",
         discussion: """
             NAME is a repository's name (images.example.org), with --server for where it is, or its whole URL \
             (http://host/cvmfs/images.example.org, file:///srv/cvmfs/images.example.org).
             """,
         version: "0.1.0",
-        subcommands: [
-            List.self,
-            Stat.self,
-            Cat.self,
-            Find.self,
-            Get.self,
-            Info.self,
-            Tags.self,
-            Verify.self,
-            Publish.self,
-            ImageCommand.self,
-            Init.self,
-            Resign.self,
-            TagCommand.self,
-            Diff.self,
-            Collect.self,
-            Pull.self,
-            Serve.self,
-            Run.self,
-            Pin.self,
-            Mount.self,
-            Unmount.self,
-            Status.self,
-            Explain.self,
-            ServeMount.self,
-            KeepMount.self,
-            List.self, Stat.self, Cat.self, Find.self, Get.self, Info.self, Tags.self, Verify.self,
-            Publish.self, ImageCommand.self, Check.self, Init.self, Resign.self, TagCommand.self, Diff.self,
-            Collect.self,
+        subcommands: [ServeMount.self, KeepMount.self],
+        groupedSubcommands: [
+            CommandGroup(
+                name: "Read",
+                subcommands: [
+                    List.self,
+                    Stat.self,
+                    Cat.self,
+                    Find.self,
+                    Get.self,
+                    Info.self,
+                    Tags.self,
+                    Verify.self,
+                ]),
+            CommandGroup(
+                name: "Mount and run",
+                subcommands: [
+                    Mount.self,
+                    Unmount.self,
+                    Status.self,
+                    Explain.self,
+                    Run.self,
+                    Pin.self,
+                ]),
+            CommandGroup(
+                name: "Publish",
+                subcommands: [
+                    Init.self,
+                    Publish.self,
+                    ImageCommand.self,
+                    TagCommand.self,
+                    Diff.self,
+                    Resign.self,
+                    Collect.self,
+                    Check.self,
+                    Pull.self,
+                    Serve.self,
+                ]),
         ])
 }
 
