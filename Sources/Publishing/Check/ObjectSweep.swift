@@ -28,16 +28,17 @@ final class ObjectSweep: Sendable {
     var found: Progress { progress.withLock { $0 } }
 
     /// Does it all, with as many threads as there are cores.
-    func run() async throws {
+    /// - Parameter folderDone: called after each of the 256 folders.
+    func run(folderDone: @escaping @Sendable () -> Void) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<max(1, Int(cplatform_processor_count())) {
-                group.addTask(executorPreference: BlockingPool.shared) { [self] in try work() }
+                group.addTask(executorPreference: BlockingPool.shared) { [self] in try work(folderDone) }
             }
             try await group.waitForAll()
         }
     }
 
-    private func work() throws {
+    private func work(_ folderDone: () -> Void) throws {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: CheckLimits.readBytes, alignment: 4096)
         defer { buffer.deallocate() }
         while true {
@@ -49,6 +50,7 @@ final class ObjectSweep: Sendable {
                 try Task.checkCancellation()
                 try check(file.object, sizes, buffer)
             }
+            folderDone()
         }
     }
 

@@ -52,14 +52,21 @@ public struct RepositoryCheck: Sendable {
         }
         let sweep = ObjectSweep(repository.storage, unpacking: unpacksContents ? ledger : nil)
         let roots = root.roots
+        let tick: @Sendable () -> Void = {
+            var report = CheckReport()
+            (report.catalogs, report.entries) = catalogs.progress
+            let swept = sweep.found
+            (report.objects, report.bytes, report.contentBytes) = (swept.objects, swept.bytes, swept.contentBytes)
+            progress(report)
+        }
         if unpacksContents {
             // What size a content must have is known first.
             try await catalogs.run(roots)
-            try await sweep.run()
+            try await sweep.run(folderDone: tick)
         } else {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask(executorPreference: BlockingPool.shared) { try await catalogs.run(roots) }
-                group.addTask(executorPreference: BlockingPool.shared) { try await sweep.run() }
+                group.addTask(executorPreference: BlockingPool.shared) { try await sweep.run(folderDone: tick) }
                 try await group.waitForAll()
             }
         }
@@ -69,7 +76,6 @@ public struct RepositoryCheck: Sendable {
         (report.objects, report.bytes, report.contentBytes) = (swept.objects, swept.bytes, swept.contentBytes)
         for catalog in catalogs.catalogs { _ = ledger.add(ObjectID(catalog, kind: .catalog), size: nil) }
         for object in root.objects { _ = ledger.add(object, size: nil) }
-        progress(report)
         try await compare(repository, scratch, root, ledger, swept, &report)
         return report
     }
