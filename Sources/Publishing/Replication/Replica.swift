@@ -73,6 +73,12 @@ public struct Replica: Sendable {
         try state.make()
         let lock = try WriterLock(state, at: clock())
         defer { lock.close() }
+        // A catalog that is there is believed to have all that it needs, which a collection on the way would belie.
+        let collection = try LockFile(opening: state.collectionLock)
+        guard try collection.tryLock() else {
+            throw PublishingError(.locked, "garbage is being collected in \(path): wait until it is done")
+        }
+        defer { collection.unlock() }
         try storage.removeAbandoned()
         for file in try LocalFile.names(in: state.scratch) ?? [] {
             _ = state.scratch.appending(file).withPlatformString { unlink($0) }
@@ -109,7 +115,9 @@ public struct Replica: Sendable {
     ) async throws -> ReplicationReport {
         let manifest = remote.trusted.manifest
         try storage.replace(RootFile.isSnapshotting, with: Array("\(StatusFile.text(clock()))\n".utf8))
-        let suspects = try await storage.beginWriting()
+        let hasCrashed = try await storage.beginWriting()
+        // A collection that was killed has deleted objects of catalogs that are still there.
+        let suspects = try hasCrashed || !state.condemnedRoots().isEmpty
         let copy = ObjectCopy(into: storage, from: transport, manifest, suspects: suspects, progress: progress)
         if let certificate = manifest.certificateObject {
             try storage.upload(.bytes(remote.certificate), as: certificate)

@@ -251,6 +251,26 @@ struct ReplicaTests {
         try await check(maker, in: folder)
     }
 
+    @Test("after a collection that was killed catalogs are not believed")
+    func killedCollection() async throws {
+        let folder = try TemporaryFolder("replica")
+        var maker = try original(in: folder)
+        let published = try maker.publish()
+        let transport = OriginalTransport("\(folder.path)/original")
+        let replica = try replica(maker, in: folder, from: transport)
+        _ = try await replica.pull()
+        // The revision was collected in part, and is now to come back.
+        let objects = transport.requests.filter { $0.hasPrefix("data/") && !$0.hasSuffix("C") }
+        for object in objects.prefix(20) {
+            try FileManager.default.removeItem(atPath: "\(folder.path)/replica/\(object)")
+        }
+        try FileManager.default.removeItem(atPath: "\(folder.path)/replica/.cvmfspublished")
+        let condemned = StateFolder(storage: FilePath("\(folder.path)/replica")).condemned
+        try writeFile(Array("\(published.manifest.rootCatalog)\n".utf8), to: condemned.string)
+        _ = try await replica.pull()
+        try await check(maker, in: folder)
+    }
+
     @Test("after a crash of the machine torn objects are found, and catalogs not believed")
     func machineCrash() async throws {
         let folder = try TemporaryFolder("replica")
@@ -271,6 +291,20 @@ struct ReplicaTests {
         _ = try await replica.pull()
         try await check(maker, in: folder)
         #expect(readFile("\(folder.path)/replica/.cvmfs-state/unsynchronised") == nil)
+    }
+
+    @Test("a replica is not copied to while its garbage is collected")
+    func besideCollection() async throws {
+        let folder = try TemporaryFolder("replica")
+        var maker = try original(in: folder)
+        _ = try maker.publish()
+        let replica = try replica(maker, in: folder, from: OriginalTransport("\(folder.path)/original"))
+        _ = try await replica.pull()
+        let state = StateFolder(storage: FilePath("\(folder.path)/replica"))
+        let lock = try LockFile(state.collectionLock)
+        #expect(await code { _ = try await replica.pull() } == .locked)
+        lock.unlock()
+        _ = try await replica.pull()
     }
 
     @Test("a copy that is killed goes on, and never has a catalog that lacks something")
