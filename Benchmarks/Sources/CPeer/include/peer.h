@@ -41,6 +41,10 @@ void peer_catalog_close(peer_catalog *catalog);
 // pread of `length` bytes at each offset: the sum of bytes read.
 int64_t peer_read_all(int file, void *buffer, size_t length, const int64_t *offsets, size_t count);
 
+// Reads each file and packs it with zlib at level 6, in memory, on so many threads: the seconds that it takes, or a
+// negative number. What publishing with zlib cannot be faster than.
+double peer_deflate_all(const char *const *paths, size_t count, int threads);
+
 // Keeps this process, and the threads that it starts from now on, on one core.
 int peer_bind_to_core(int core);
 // User and system time of this process so far.
