@@ -33,6 +33,8 @@ struct CVMFSCommand: AsyncParsableCommand {
                     Status.self,
                     Explain.self,
                     Run.self,
+                    Provision.self,
+                    Roots.self,
                     Pin.self,
                 ]),
             CommandGroup(

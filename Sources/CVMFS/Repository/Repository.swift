@@ -201,7 +201,11 @@ public final class Repository: Sendable {
 
     func snapshot(root hash: ContentHash, size: Int64, tag: String?) async throws -> Snapshot {
         if let newest = state.withLock({ $0.newest }), newest.rootHash == hash, tag == nil { return newest }
-        let root = try await CatalogTree.open(hash, size: size, at: .root, fetcher: fetcher)
+        // Who names a hash alone may mean any catalog: a nested one is a root file system too.
+        let root =
+            tag == nil
+            ? try await CatalogTree.open(known: hash, size: size, at: .root, fetcher: fetcher)
+            : try await CatalogTree.open(hash, size: size, at: .root, fetcher: fetcher)
         return Snapshot(repository: name, root: root, tag: tag, fetcher: fetcher, options: options)
     }
 }

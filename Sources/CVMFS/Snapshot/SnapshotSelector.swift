@@ -9,6 +9,6 @@ public enum SnapshotSelector: Sendable, Hashable {
     case tag(String)
     /// The newest tagged revision that is not younger than a time.
     case date(UnixTime)
-    /// The catalog of that hash, whoever signed it or nobody.
+    /// The catalog of that hash, whoever signed it or nobody; also a nested one, which then is the root.
     case root(ContentHash)
 }

@@ -35,8 +35,7 @@ extension RepositoryOptionGroup {
         guard let trust else {
             throw CVMFSError(
                 .unreachable,
-                "no server is named, and the image is not complete in \(store.path): give --server, or the "
-                    + "repository's URL in place of its name")
+                "no server is named: give --server, or the repository's URL in place of its name")
         }
         return try await Repository.open(fqrn, through: MemoryTransport([:]), trusting: trust, cache: store)
     }
