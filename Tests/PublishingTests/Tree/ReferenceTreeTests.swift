@@ -89,4 +89,28 @@ struct ReferenceTreeTests {
         }
         #expect(compared > 1)
     }
+
+    @Test(
+        "a repository that the reference began is continued: the same tree changes nothing, another one all it should",
+        arguments: Fixtures.small)
+    func continued(fixture: FixtureRepository) async throws {
+        var (_, model) = try await Self.tree(of: fixture)
+        var options = ContentOptions()
+        options.compression = fixture.fileCompression
+        var repository = try TreeRepository(copying: fixture, options: options)
+        let same = try await repository.sync(ModelSource(model))
+        // Of the repository without compression a part is packed all the same, which is not kept.
+        #expect(same.stored == nil || fixture.fileCompression == .none)
+        #expect(same.report.added == 0 && same.report.removed == 0)
+        var random = SeededGenerator(for: "a repository that the reference began")
+        for _ in 0..<2 {
+            model.mutate(&random, changes: 12)
+            // A marker may have gone or come with a change; one in the root makes no sense.
+            model.remove("/.cvmfscatalog")
+            try await repository.sync(ModelSource(model))
+            let (lines, defects) = (try await repository.lines(), try await repository.defects())
+            #expect(lines == model.lines())
+            #expect(defects == [])
+        }
+    }
 }

@@ -1,9 +1,12 @@
 import CVMFS
 import Catalog
+import FixtureTrees
+import Foundation
 import LocalServers
-import RepositoryMaker
+import Testing
 
 @testable import Publishing
+@testable import RepositoryMaker
 
 /// A repository in a temporary folder whose trees a test changes, without locks and tags.
 struct TreeRepository: ~Copyable {
@@ -23,6 +26,27 @@ struct TreeRepository: ~Copyable {
         let files = try LocalStorage(at: path)
         var options = options ?? ContentOptions()
         options.algorithm = hash
+        pipeline = try ContentPipeline(storage: files, options: options)
+        self.folder = folder
+        storage = files
+        published = first
+    }
+
+    /// A copy of what the reference has published, signed by us.
+    init(copying fixture: FixtureRepository, options: ContentOptions) throws {
+        let folder = try TemporaryFolder("tree")
+        let path = "\(folder.path)/\(Self.name)"
+        try FileManager.default.copyItem(atPath: fixture.folder.path, toPath: path)
+        var maker = try RepositoryMaker(name: Self.name, hash: fixture.hashAlgorithm, at: path)
+        let fields = try fixture.manifest()
+        let hash = try #require(ContentHash(fields["C"] ?? ""))
+        let root = MadeCatalog(
+            path: .root, object: ObjectID(hash, kind: .catalog), size: Int64(fields["B"] ?? "") ?? 0,
+            statistics: CatalogStatistics(own: .init(), subtree: .init()))
+        let first = try maker.publish(root: root, revision: UInt64(fields["S"] ?? "") ?? 0)
+        let files = try LocalStorage(at: path)
+        var options = options
+        options.algorithm = fixture.hashAlgorithm
         pipeline = try ContentPipeline(storage: files, options: options)
         self.folder = folder
         storage = files
