@@ -239,6 +239,23 @@ public actor Transaction {
         }
         isBusy = true
         defer { isBusy = false }
-        return try await body(self, tree)
+        do {
+            return try await body(self, tree)
+        } catch let error as CatalogError {
+            throw PublishingError(error)
+        }
+    }
+}
+
+extension PublishingError {
+    /// What is wrong with a catalog, or with the disk that it is to be written to.
+    init(_ error: CatalogError) {
+        let code: Code =
+            switch error.code {
+            case .io, .system: .storage
+            case .unsupportedSchema: .unsupported
+            default: .corrupt
+            }
+        self.init(code, "the repository's catalogs cannot be changed", cause: error)
     }
 }

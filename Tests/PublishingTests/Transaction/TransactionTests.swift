@@ -1,5 +1,6 @@
 import CVMFS
 import FixtureTrees
+import Foundation
 import LocalServers
 import RepositoryMaker
 import Signing
@@ -138,5 +139,56 @@ struct TransactionTests {
             #expect(try await fresh.defects() == [])
         }
         #expect(roots.count == 1)
+    }
+
+    @Test("a full disk is a clear error, and the old revision stays whole", arguments: [false, true])
+    func fullDisk(byCatalogs: Bool) async throws {
+        let folder = try TemporaryFolder("full")
+        let (storage, keys) = (FilePath("\(folder.path)/storage"), FilePath("\(folder.path)/keys"))
+        try FileManager.default.createDirectory(atPath: storage.string, withIntermediateDirectories: true)
+        guard
+            (try? runToEnd(
+                "/bin/mount", ["-t", "tmpfs", "-o", "size=6m", "none", storage.string], log: "/dev/null")) != nil
+        else {
+            print("not tested: mounting a small disk needs root and a system that allows it")
+            return
+        }
+        defer { try? runToEnd("/bin/umount", ["-l", storage.string], log: "/dev/null") }
+        var new = RepositoryInitialization(of: FreshRepository.name, storage: storage, keys: keys)
+        new.keyBits = 1024
+        try await new.run()
+        let first = try await Transaction.begin(FreshRepository.name, storage: storage, keys: keys)
+        try await first.addFile("/old", Array("old".utf8))
+        let manifest = try #require(try await first.commit())
+
+        var random = SeededGenerator(for: "a full disk")
+        var model = ModelTree()
+        if byCatalogs {
+            let note = ExtendedAttributes.Attribute(name: Array("user.note".utf8), value: random.noise(255))
+            for index in 0..<20_000 {
+                model[RepositoryPath("/file-\(index)")] = ModelTree.Node(kind: .fifo, xattrs: [note])
+            }
+        } else {
+            for index in 0..<40 {
+                model[RepositoryPath("/file-\(index)")] = ModelTree.Node(kind: .file, content: random.noise(300_000))
+            }
+        }
+        let second = try await Transaction.begin(FreshRepository.name, storage: storage, keys: keys)
+        do {
+            let tree = model
+            try await second.sync(at: "/new") { ModelSource(tree) }
+            try await second.commit()
+            Issue.record("12 MB were stored on a disk of 6")
+        } catch let error as PublishingError {
+            #expect(error.code == .storage)
+            #expect("\(error)".contains("disk is full") || "\(error)".contains("No space"))
+        }
+        await second.abort()
+        let repository = try await Repository.open(
+            FreshRepository.name, from: ["file://\(storage)"], trusting: .masterKeys(in: keys),
+            cache: MemoryStore(limit: .mebibytes(64)))
+        #expect(repository.trusted?.manifest.rootCatalog == manifest.rootCatalog)
+        #expect(try await repository.snapshot().file("/old").readAll() == Array("old".utf8))
+        #expect(try FileNames.list("\(storage)/data/txn") == [])
     }
 }
