@@ -107,7 +107,6 @@ struct ContainerTests {
 
     @Test("says what fails, and leaves nothing")
     func failures() async throws {
-        let before = try HostAbilities.mounts()
         for (words, code) in [
             (["/no/such"], ProvisionerError.Code.program), (["no-such"], .program), (["/etc"], .program),
         ] {
@@ -121,7 +120,7 @@ struct ContainerTests {
         await #expect {
             try await Container.start(ContainerProgram(arguments: ["a\0b"]), on: .folder("/"))
         } throws: { ($0 as? ProvisionerError)?.code == .invalidArgument }
-        #expect(try HostAbilities.mounts() == before)
+        #expect(try HostAbilities.containerMounts().isEmpty)
     }
 
     @Test("refuses an image whose mountpoints are symlinks", arguments: ["proc", "dev", "sys"])
@@ -164,6 +163,12 @@ enum HostAbilities {
     static let hasNamespaces: Bool = {
         (try? runToEnd("/usr/bin/unshare", ["-m", "-p", "-f", "/bin/true"], log: "/dev/null")) != nil
     }()
+
+    /// Whether FUSE's device can be opened.
+    static let hasFUSE = access("/dev/fuse", R_OK | W_OK) == 0
+
+    /// Mounts of containers, which must never be seen here.
+    static func containerMounts() throws -> [String] { try mounts().filter { $0.contains("cvmfs-run") } }
 
     /// All mounts of this process's namespace.
     static func mounts() throws -> [String] {
