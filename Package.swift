@@ -246,7 +246,8 @@ let package = Package(
         .testTarget(
             name: "ProvisionerTests",
             dependencies: [
-                "Provisioner", "CVMFS", "CVMFSTool", "FUSEMount", "CLauncher", "FUSE", "CatalogFixtures", "FixtureTrees", "LocalServers",
+                "Provisioner", "CVMFS", "CVMFSTool", "FUSEMount", "CLauncher", "FUSE", "CatalogFixtures",
+                "FixtureTrees", "LocalServers",
                 "MemoryFiles", "RepositoryMaker", .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),
         .testTarget(

@@ -18,7 +18,9 @@ extension CatalogWriter {
         let free = try database.row(of: "PRAGMA freelist_count") { $0.integer(0) } ?? 0
         let pages = try database.row(of: "PRAGMA page_count") { $0.integer(0) } ?? 0
         if free * 5 > pages { return true }
-        let numbers = try database.row(of: "SELECT COUNT(*), MAX(rowid) FROM catalog") { ($0.integer(0), $0.integer(1)) }
+        let numbers = try database.row(of: "SELECT COUNT(*), MAX(rowid) FROM catalog") {
+            ($0.integer(0), $0.integer(1))
+        }
         guard let (rows, last) = numbers else { return false }
         return (last - rows) * 4 > last
     }
@@ -40,7 +42,8 @@ extension CatalogWriter {
             ("bind_mountpoints", "path, sha1, size"), ("statistics", "counter, value"),
         ] {
             try copy.run(
-                "INSERT INTO main.\(table) (\(columns)) SELECT \(columns) FROM old.\(table) ORDER BY old.\(table).rowid")
+                "INSERT INTO main.\(table) (\(columns)) SELECT \(columns) FROM old.\(table) ORDER BY old.\(table).rowid"
+            )
         }
         try copy.run("COMMIT; DETACH old")
         return scratch

@@ -1,6 +1,6 @@
 internal import CASCore
-internal import Catalog
 internal import CPlatform
+internal import Catalog
 internal import SystemPackage
 
 /// A directory of this machine as the source of a tree.

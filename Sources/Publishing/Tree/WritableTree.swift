@@ -135,7 +135,9 @@ package final class WritableTree {
         var pending = [root]
         while let catalog = pending.popLast() {
             let statistics = try reader(catalog).statistics()
-            if catalog === root { sum = statistics.own + statistics.subtree } else {
+            if catalog === root {
+                sum = statistics.own + statistics.subtree
+            } else {
                 sum = sum + (statistics.own + statistics.subtree - catalog.accounted)
             }
             pending += catalog.children.values.filter(\.isChanged)

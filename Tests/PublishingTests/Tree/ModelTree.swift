@@ -169,7 +169,8 @@ struct ModelTree {
         case .symlink: node.target = Array("../$(VAR:-x)/target\(random.next() % 100)".utf8)
         case .character, .block:
             node.device = DeviceNumber(
-                major: UInt32.random(in: 0...4095, using: &random), minor: UInt32.random(in: 0...70_000, using: &random))
+                major: UInt32.random(in: 0...4095, using: &random), minor: UInt32.random(in: 0...70_000, using: &random)
+            )
         case .directory, .fifo, .socket: break
         }
         if Int.random(in: 0..<5, using: &random) == 0 { node.xattrs = xattrs(&random) }
@@ -184,7 +185,8 @@ struct ModelTree {
     }
 
     private static func name(_ random: inout SeededGenerator) -> FileName {
-        let alphabet: [UInt8] = Array("abcde".utf8) + [UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: " "), 0xFF, 10]
+        let alphabet: [UInt8] =
+            Array("abcde".utf8) + [UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: " "), 0xFF, 10]
         while true {
             let name = FileName(
                 bytes: (0..<Int.random(in: 1...5, using: &random)).map { _ in
