@@ -240,6 +240,7 @@ let package = Package(
         .testTarget(
             name: "FUSEMountTests",
             dependencies: [
+                "COpenSSL",
                 "CVMFS", "CVMFSTool", "FUSE", "FUSEMount", "MountProbe", "CatalogFixtures", "FixtureTrees",
                 "LocalServers", "RepositoryMaker", .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),

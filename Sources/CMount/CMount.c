@@ -174,6 +174,8 @@ int cmount_start(
         result = errno;
     } else {
         posix_spawn_file_actions_adddup2(&actions, source, 3);
+        // Whoever started this process may wait for the end of what it gave it.
+        posix_spawn_file_actions_addclosefrom_np(&actions, 4);
         result = posix_spawn(process, program, &actions, &attributes, arguments, environ);
         close(source);
     }

@@ -21,6 +21,9 @@ enum MountAbility {
     static let comment: Comment = "needs /dev/fuse, and root or fusermount3"
 }
 
+/// All tests with mounts, one after the other: each has processes of its own.
+@Suite(.serialized, .enabled(if: MountAbility.isThere, MountAbility.comment)) enum MountTests {}
+
 /// A program that was run to its end.
 struct ProbeRun {
     let status: Int32
@@ -78,6 +81,8 @@ final class RunningProbe {
     }
 
     var isRunning: Bool { process.isRunning }
+
+    func interrupt() { kill(process.processIdentifier, SIGKILL) }
 
     /// What it has printed so far.
     var output: String { String(decoding: readFile(folder.path + "/out") ?? [], as: UTF8.self) }

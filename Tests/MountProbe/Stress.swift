@@ -7,10 +7,13 @@ final class Stress: Sendable {
     private let files: [(digest: String, path: [UInt8])]
     private let count: Int
     private let threads: Int
+    private let end: String?
     private let done = Atomic<Int>(0)
     private let failures = Atomic<Int>(0)
 
-    init(root: String, count: Int, threads: Int) {
+    /// - Parameter end: a file; when it is there, and `count` files were read, it is over.
+    init(root: String, count: Int, threads: Int, end: String?) {
+        self.end = end
         self.root = Array(root.utf8)
         self.count = count
         self.threads = threads
@@ -46,7 +49,7 @@ final class Stress: Sendable {
     private func work() {
         while true {
             let number = done.wrappingAdd(1, ordering: .relaxed).oldValue
-            if number >= count { return }
+            if number >= count, end.map({ access($0, F_OK) == 0 }) ?? true { return }
             let (expected, path) = files[Int(truncatingIfNeeded: UInt(bitPattern: number) &* 7919) % files.count]
             let whole = (root + path).text
             // Something that must not be there, a listing, and the file.

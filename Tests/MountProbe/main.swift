@@ -1,4 +1,5 @@
-// Reads a mount as programs do, in a process of its own: `MountProbe list DIR`, `stress DIR COUNT THREADS` with lines
+// Reads a mount as programs do, in a process of its own: `MountProbe list DIR`, `stress DIR COUNT THREADS [END]` (COUNT
+// files at least, and until the file END is there) with lines
 // of `SHA256 PATH` (paths in hexadecimal) on standard input, `refuse DIR`, `hold FILE` (opens, says so, and reads when
 // it gets a line).
 import Glibc
@@ -6,8 +7,11 @@ import Glibc
 let arguments = CommandLine.arguments
 switch arguments.dropFirst().first {
 case "list" where arguments.count == 3: exit(Listing(root: arguments[2]).print() ? 0 : 1)
-case "stress" where arguments.count == 5:
-    exit(Stress(root: arguments[2], count: Int(arguments[3]) ?? 0, threads: Int(arguments[4]) ?? 1).run() ? 0 : 1)
+case "stress" where arguments.count == 5 || arguments.count == 6:
+    let stress = Stress(
+        root: arguments[2], count: Int(arguments[3]) ?? 0, threads: Int(arguments[4]) ?? 1,
+        end: arguments.dropFirst(5).first)
+    exit(stress.run() ? 0 : 1)
 case "refuse" where arguments.count == 3: Refusals(root: arguments[2]).print()
 case "hold" where arguments.count == 3: hold(arguments[2])
 default: exit(64)

@@ -51,8 +51,11 @@ struct MagicAttributes {
 
     /// Those that apply, with `user.` in front.
     var names: [String] {
-        (Self.ofMount.union(Self.ofEntry)).sorted().filter { text(of: $0) != nil }.map { "user.\($0)" }
-            + (entry.kind == .symlink ? ["xfsroot.rawlink"] : [])
+        // Of others the kernel itself refuses names that begin with `user.`.
+        guard entry.kind == .file || entry.kind == .directory else {
+            return entry.kind == .symlink ? ["xfsroot.rawlink"] : []
+        }
+        return Self.ofMount.union(Self.ofEntry).sorted().filter { text(of: $0) != nil }.map { "user.\($0)" }
     }
 
     func value(of name: [UInt8]) -> [UInt8]? {

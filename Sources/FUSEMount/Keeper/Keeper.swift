@@ -39,6 +39,8 @@ public struct Keeper {
     private var isAnnounced = false
     private var worker: Worker?
     private var upgrade: Upgrade?
+    /// Who waits for the upgrade's new worker to serve.
+    private var upgrading: MessageSocket?
     private var held: Held?
     private var root: String?
     private var clients: [(MessageSocket, ControlRequest)] = []
@@ -163,10 +165,8 @@ public struct Keeper {
         let waiting = clients
         clients = []
         for (client, request) in waiting { pass(request, from: client) }
-        if let upgrade, upgrade.isPrepared, upgrade.worker.process == worker?.process {
-            reply(.done, to: upgrade.client)
-            self.upgrade = nil
-        }
+        if let client = upgrading { reply(.done, to: client) }
+        upgrading = nil
     }
 
     private mutating func workerEnded(_ dead: Worker) throws -> Bool {
@@ -187,6 +187,8 @@ public struct Keeper {
             worker = upgrade.worker
             program = upgrade.program
             configuration = upgrade.configuration
+            upgrading = upgrade.client
+            self.upgrade = nil
             if let held {
                 try? upgrade.worker.socket.send(WorkerOrder.takeOver(held.agreement), descriptors: held.descriptors)
             }
@@ -293,7 +295,7 @@ public struct Keeper {
     }
 
     private mutating func begin(_ program: String, _ configuration: MountConfiguration?, _ client: MessageSocket) {
-        guard upgrade == nil, worker?.isServing == true, !isEnding else {
+        guard upgrade == nil, upgrading == nil, worker?.isServing == true, !isEnding else {
             return reply(.failed("the mount is not in a state to be upgraded; try again"), to: client)
         }
         var new = configuration ?? self.configuration
@@ -316,6 +318,7 @@ public struct Keeper {
             reap(upgrade.worker)
             reply(.failed("the mount has ended"), to: upgrade.client)
         }
+        if let client = upgrading { reply(.failed("the mount has ended"), to: client) }
         if held != nil, let mounted = Mountpoint(folder.mountpoint).mounted, mounted.type == "fuse.cvmfs" {
             try? Mountpoint(folder.mountpoint).unmount(lazily: true)
         }

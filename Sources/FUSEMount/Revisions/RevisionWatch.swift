@@ -12,6 +12,7 @@ actor RevisionWatch {
     private let session: Session
     private(set) var lastChange: RevisionChange.Report?
     private(set) var lastFailure: String?
+    private var running: Task<Void, Never>?
     private var changed: (@Sendable (String) -> Void)?
 
     init(repository: Repository, fileSystem: SnapshotFileSystem, session: Session) {
@@ -35,8 +36,20 @@ actor RevisionWatch {
         }
     }
 
-    /// Asks the servers now.
+    /// Asks the servers now; what is under way already may have its answer from before.
     func check() async {
+        while let running { await running.value }
+        let task = Task { await self.look() }
+        running = task
+        await withTaskCancellationHandler {
+            await task.value
+        } onCancel: {
+            task.cancel()
+        }
+        running = nil
+    }
+
+    private func look() async {
         do {
             let snapshot = try await repository.refresh()
             lastFailure = repository.offlineReason.map { "\($0)" }

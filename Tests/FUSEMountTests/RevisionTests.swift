@@ -1,0 +1,95 @@
+import CVMFS
+import CatalogFixtures
+import FUSEMount
+import Foundation
+import LocalServers
+import RepositoryMaker
+import Signing
+import Testing
+
+extension MountTests {
+    @Suite(.serialized) struct RevisionTests {
+        @Test func `A new revision shows at once, and what is open keeps its content`() throws {
+            var tree = try MountedTree()
+            try tree.addSteadyFiles(30)
+            try tree.file("/a/changed", Array("old".utf8))
+            try tree.file("/a/removed", Array("gone".utf8))
+            try tree.file("/a/same", Array("same".utf8))
+            try tree.file("/nested/x/changed", Array("old too".utf8))
+            tree.maker.symlink("/a/link", to: "changed")
+            tree.maker.directory("/a/mode", mode: 0o755)
+            try tree.maker.nested("/nested")
+            // What is the same in both revisions, to the last byte.
+            for path in ["/steady1", "/steady2/d3"] as [RepositoryPath] {
+                tree.maker.changeCatalog(at: path) { catalog in
+                    try catalog.maker.setProperty("revision", "1")
+                    try catalog.maker.setProperty("last_modified", "1")
+                }
+            }
+            _ = try tree.maker.publish()
+            let mount = try tree.mount()
+            func read(_ name: String) throws -> String { try ProbeRun.run("/bin/cat", [mount.path(name)]).output }
+            func names(_ name: String) throws -> [String] { try ProbeRun.run("/bin/ls", [mount.path(name)]).lines }
+
+            #expect(try mount.probe("list").status == 0)
+            #expect(try read("/a/changed") == "old")
+            // Absence is remembered, too.
+            #expect(try ProbeRun.run("/bin/cat", [mount.path("/a/added")]).status != 0)
+            let holder = try RunningProbe(ProbeRun.probe, ["hold", mount.path("/a/changed")])
+            #expect(eventually { holder.output.contains("open") })
+
+            try tree.file("/a/changed", Array("new, and longer".utf8))
+            tree.remove("/a/removed")
+            try tree.file("/a/added", Array("added".utf8))
+            try tree.file("/nested/x/changed", Array("new too".utf8))
+            tree.maker.symlink("/a/link", to: "same")
+            tree.maker.directory("/a/mode", mode: 0o700)
+            _ = try tree.maker.publish()
+            let status = try mount.status(refresh: true)
+            #expect(status.revision == 2)
+
+            #expect(try read("/a/changed") == "new, and longer")
+            #expect(try read("/a/added") == "added")
+            #expect(try read("/nested/x/changed") == "new too")
+            #expect(try read("/a/link") == "same")
+            #expect(try ProbeRun.run("/bin/cat", [mount.path("/a/removed")]).status != 0)
+            #expect(try names("/a") == ["added", "changed", "link", "mode", "same"])
+            #expect(
+                try mount.entries().first { $0.path.elementsEqual("/a/mode".utf8) }?.mode == 0o040700)
+            // What was open before is what it was.
+            try holder.tell("read")
+            #expect(try holder.wait().lines.last == MountedTree.sha256(Array("old".utf8)))
+            // Only the folders of the two catalogs that are different were looked at.
+            let change = try #require(status.lastChange)
+            #expect(change[1] < change[0])
+            #expect(change[2] == 6, "\(change)")
+        }
+
+        @Test func `A pinned state stays, whatever is published`() throws {
+            var tree = try MountedTree()
+            try tree.file("/file", Array("first".utf8))
+            let first = try tree.maker.publish(tags: ["v1"])
+            try tree.file("/file", Array("second".utf8))
+            _ = try tree.maker.publish()
+            for options in [["--tag", "v1"], ["--root-hash", "\(first.manifest.rootCatalog)"]] {
+                let mount = try ServedMount(tree.urls[0], tree.options() + options)
+                #expect(try ProbeRun.run("/bin/cat", [mount.path("/file")]).output == "first")
+                #expect(try ProbeRun.tool("status", "--refresh", mount.mountpoint).status == 1)
+                kill(try mount.status().process, 9)
+                #expect(try ProbeRun.run("/bin/cat", [mount.path("/file")]).output == "first")
+                #expect(try mount.status().revision == 1)
+            }
+        }
+
+        @Test func `The time to live brings a new revision by itself`() throws {
+            var tree = try MountedTree()
+            try tree.file("/file", Array("first".utf8))
+            _ = try tree.maker.publish(ttl: 1)
+            let mount = try tree.mount()
+            #expect(try ProbeRun.run("/bin/cat", [mount.path("/file")]).output == "first")
+            try tree.file("/file", Array("second".utf8))
+            _ = try tree.maker.publish(ttl: 1)
+            #expect(try eventually { try ProbeRun.run("/bin/cat", [mount.path("/file")]).output == "second" })
+        }
+    }
+}
