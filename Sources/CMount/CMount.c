@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -140,6 +141,12 @@ int cmount_grow(int descriptor, int64_t size) {
 void *cmount_map(int descriptor, size_t size) {
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
     return memory == MAP_FAILED ? NULL : memory;
+}
+
+void cmount_save_memory(void) {
+#ifdef M_ARENA_MAX
+    mallopt(M_ARENA_MAX, 2);
+#endif
 }
 
 void cmount_unmap(void *memory, size_t size) { munmap(memory, size); }

@@ -12,6 +12,9 @@ public enum MountLimits {
     static let keptEntries = 4096
     /// Files whose objects are kept open, each with up to four descriptors.
     public static let openContents = 512
+    /// Nested catalogs of the snapshot held open; fewer than a program may, for a mount with a million nodes is to stay
+    /// below 150 MiB.
+    static let loadedCatalogs = 40
     /// Catalogs of nodes kept open beside those of the snapshot; each costs SQLite's page cache and a descriptor.
     static let openCatalogs = 64
     /// Snapshots kept for listings that began before a new revision.

@@ -40,6 +40,9 @@ int cmount_grow(int descriptor, int64_t size);
 void *cmount_map(int descriptor, size_t size);
 void cmount_unmap(void *memory, size_t size);
 
+/// Lets the allocator keep less than it would for many threads.
+void cmount_save_memory(void);
+
 // MARK: Processes
 
 /// Starts a program with one descriptor, which it gets as number 3, and with no signal blocked or ignored. With

@@ -17,6 +17,7 @@ extension MountConfiguration {
         options.logger.logLevel = .critical
         // The kernel keeps what was looked up.
         options.cachedEntries = 256
+        options.loadedCatalogs = MountLimits.loadedCatalogs
         options.maximumTimeToLive = maximumTimeToLive
         let blacklist = FilePath(blacklist)
         options.blacklist = { try BlacklistFile.read(blacklist) ?? .empty }

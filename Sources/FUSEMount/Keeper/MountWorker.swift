@@ -33,6 +33,7 @@ public final class MountWorker: Sendable {
         // Ctrl-C in a terminal is for the keeper, which tells this process what to do.
         for number in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] { signal(number, SIG_IGN) }
         ProcessFigures.raiseDescriptorLimit()
+        cmount_save_memory()
         let worker = MountWorker(keeper: MessageSocket(descriptor: descriptor))
         do { try await worker.serve() } catch {
             try? worker.keeper.send(WorkerReport.failed("\(error)"))
