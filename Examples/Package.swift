@@ -25,6 +25,13 @@ let package = Package(
         program("verify-manifest", in: "VerifyManifest", on: "Signing"),
         program("tar-transport", in: "TarTransport", on: "CVMFS", "CVMFSTesting"),
         program("memory-files", in: "MemoryFiles", on: "FUSE"),
+        .systemLibrary(
+            name: "CSQLite3", path: "Sources/CSQLite3", pkgConfig: "sqlite3",
+            providers: [.apt(["libsqlite3-dev"]), .brew(["sqlite"])]),
+        .executableTarget(
+            name: "query-in-place",
+            dependencies: ["CSQLite3", .product(name: "CVMFS", package: "swift-cvmfs")],
+            path: "Sources/QueryInPlace", swiftSettings: settings),
         // What README.md and Docs/ show: built, so that it is right, and not run, since it names places that are not there.
         program("readme", in: "GettingStarted/ReadMe", on: "CVMFS"),
         .target(
