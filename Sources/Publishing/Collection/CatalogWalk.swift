@@ -41,11 +41,11 @@ final class CatalogWalk: Sendable {
     ///   - skipping: catalogs that are passed over with all below them.
     ///   - toleratesAbsence: whether a catalog that is not there is passed over; otherwise it is an error.
     ///   - visit: takes a catalog that was read; its objects came before.
-    ///   - add: takes an object that it references.
+    ///   - add: takes an object that it references, and how large its content is.
     func run(
         _ roots: [ContentHash], skipping: @escaping @Sendable (ContentHash) -> Bool = { _ in false },
         toleratesAbsence: Bool, visit: @escaping @Sendable (Visited) throws -> Void = { _ in },
-        add: @escaping @Sendable (ObjectID) throws -> Void
+        add: @escaping @Sendable (ObjectID, Int64) throws -> Void
     ) async throws {
         var waiting = roots.map { ($0, true) }
         try await withThrowingTaskGroup(of: [ContentHash].self) { group in
@@ -72,7 +72,7 @@ final class CatalogWalk: Sendable {
 
     private func read(
         _ hash: ContentHash, isRoot: Bool, _ toleratesAbsence: Bool, _ visit: (Visited) throws -> Void,
-        _ add: (ObjectID) throws -> Void
+        _ add: (ObjectID, Int64) throws -> Void
     ) throws -> [ContentHash] {
         let object = ObjectID(hash, kind: .catalog)
         if toleratesAbsence, try !storage.contains(object) { return [] }
@@ -81,8 +81,8 @@ final class CatalogWalk: Sendable {
         while let row = try rows.next() {
             let entry = row.entry
             guard !entry.isExternal else { continue }
-            if let object = entry.object { try add(object) }
-            if entry.isChunked { for chunk in try catalog.chunks(of: entry) { try add(chunk.object) } }
+            if let object = entry.object { try add(object, entry.size) }
+            if entry.isChunked { for chunk in try catalog.chunks(of: entry) { try add(chunk.object, chunk.size) } }
         }
         try visit(Visited(hash: hash, depth: catalog.rootPrefix.bytes.count, isRoot: isRoot))
         return try catalog.nestedCatalogs().filter { !$0.isBindMountpoint }.map(\.hash)

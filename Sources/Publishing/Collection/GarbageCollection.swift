@@ -148,7 +148,7 @@ private final class OpenCollection: Sendable {
         let keptCatalogs = CatalogWalk(storage, scratch: folder)
         try await keptCatalogs.run(
             plan.kept, toleratesAbsence: false, visit: { try kept.add(ObjectID($0.hash, kind: .catalog)) },
-            add: { try kept.add($0) })
+            add: { object, _ in try kept.add(object) })
         report.keptCatalogs = keptCatalogs.count
         progress(report)
         options.reached(.marked)
@@ -160,7 +160,7 @@ private final class OpenCollection: Sendable {
         let walk = CatalogWalk(storage, scratch: folder)
         try await walk.run(
             plan.condemned, skipping: { keptCatalogs.hasSeen($0) }, toleratesAbsence: true,
-            visit: { catalogs.add($0) }, add: { try condemned.add($0) })
+            visit: { catalogs.add($0) }, add: { object, _ in try condemned.add(object) })
         report.condemnedCatalogs = catalogs.count
         progress(report)
         options.reached(.condemned)

@@ -18,6 +18,8 @@ package final class ContentPipeline: Sendable {
     let indexes: PublishingIndexes
     private let flights = ContentFlights()
     private let counted = Mutex(PipelineStatistics())
+    /// Whether there are objects of which only the size is known.
+    let hasCandidates = Atomic(false)
 
     /// - Parameters:
     ///   - scratchFolder: where content that is too large for memory is packed; best in the storage's file system.
@@ -179,7 +181,7 @@ package final class ContentPipeline: Sendable {
             try Task.checkCancellation()
             let content = StrongDigest(hashing: buffer.bytes)
             let hash = try await self.flights.object(of: .init(content: content, kind: kind)) {
-                try await self.object(of: content, kind) {
+                try await self.object(of: content, kind, size: Int64(buffer.count)) {
                     let stored = try self.packed(buffer.bytes, compression: self.options.compression)
                     return (.bytes(stored), ContentHash(hashing: stored, with: self.options.algorithm))
                 }
@@ -195,13 +197,13 @@ package final class ContentPipeline: Sendable {
 
     /// The object that holds some content: the one that is stored already, or a new one.
     func object(
-        of content: StrongDigest, _ kind: ObjectKind,
+        of content: StrongDigest, _ kind: ObjectKind, size: Int64,
         _ make: () throws -> (stored: StoredBytes, hash: ContentHash)
     ) async throws -> ContentHash {
         count { $0.contents += 1 }
-        if let known = indexes.ingest.object(of: content, algorithm: options.algorithm),
-            try await uploader.renew(ObjectID(known, kind: kind, compression: options.compression))
-        {
+        var known = try await stored(content, kind)
+        if known == nil, try await recall(content, size: size) { known = try await stored(content, kind) }
+        if let known {
             count { $0.knownContents += 1 }
             return known
         }
@@ -209,6 +211,14 @@ package final class ContentPipeline: Sendable {
         try await uploader.upload(stored, as: ObjectID(hash, kind: kind, compression: options.compression))
         indexes.ingest.remember(content, as: hash)
         return hash
+    }
+
+    /// The object that is known to hold some content, if it is there.
+    private func stored(_ content: StrongDigest, _ kind: ObjectKind) async throws -> ContentHash? {
+        guard let known = indexes.ingest.object(of: content, algorithm: options.algorithm),
+            try await uploader.renew(ObjectID(known, kind: kind, compression: options.compression))
+        else { return nil }
+        return known
     }
 
     func packed(

@@ -9,7 +9,7 @@ extension ContentPipeline {
         try feed(&object, &reader, after: start)
         let file = try reader.end()
         let content = object.plainDigest()
-        let hash = try await self.object(of: content, .file) { try object.finish() }
+        let hash = try await self.object(of: content, .file, size: reader.count) { try object.finish() }
         if let file {
             let content = StoredContent(size: reader.count, whole: hash, chunks: [], compression: options.compression)
             indexes.files.remember(file, as: content)

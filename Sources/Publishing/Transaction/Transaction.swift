@@ -39,7 +39,7 @@ public actor Transaction {
     public static func begin(
         _ repository: String, storage: FilePath, keys: FilePath, options: TransactionOptions = TransactionOptions()
     ) async throws -> Transaction {
-        try await BlockingPool.shared.run {
+        let transaction = try await BlockingPool.shared.run {
             let folder = try KeyFolder(at: keys, repository: repository, storage: storage)
             let writer = try RepositoryWriter.open(
                 repository, storage: storage, keys: folder, reached: options.commitReached, clock: options.clock)
@@ -52,6 +52,13 @@ public actor Transaction {
                 throw error
             }
         }
+        do {
+            try await withTaskExecutorPreference(BlockingPool.shared) { try await transaction.prepareRecall() }
+        } catch {
+            await transaction.abort()
+            throw error
+        }
+        return transaction
     }
 
     /// Takes over a writer.
@@ -67,6 +74,12 @@ public actor Transaction {
         let storage = writer.storage
         tree = WritableTree(base: base, makeFile: storage.scratchPath) { catalog, file in
             try storage.unpack(catalog.object, to: file, limit: TreeLimits.catalogBytes)
+        }
+    }
+
+    private func prepareRecall() async throws {
+        try await pipeline.prepareRecall(newest: writer.base.rootCatalog) { [writer] in
+            try writer.tags().sortedTags.map(\.rootHash)
         }
     }
 

@@ -147,21 +147,30 @@ struct IndexTests {
         #expect(hashes[0] == hashes[1])
     }
 
-    @Test("a lost index is brought back from the objects")
-    func learning() async throws {
-        let folder = try TemporaryFolder("index")
-        let storage = try LocalStorage(at: folder.path, creates: true)
-        var random = SeededGenerator(for: "a lost index is brought back")
-        let contents = contents(&random)
-        let stored = try await storeAll(contents, in: storage)
-        #expect(unlink("\(folder.path)/.cvmfs-state/ingest.index") == 0)
-        let pipeline = try ContentPipeline(storage: storage, options: options())
-        for object in stored.flatMap(\.objects) { try await pipeline.learn(object, from: storage) }
-        for content in contents { _ = try await pipeline.store(BytesSource(content)) }
-        #expect(pipeline.statistics.packedBytes == 0)
-        let first = try #require(stored.last?.objects.first)
-        try writeFile([1], to: "\(folder.path)/\(first.serverPath)")
-        await #expect(throws: PublishingError.self) { try await pipeline.learn(first, from: storage) }
+    @Test("candidates are given by size, the newest revision's first, until they are dropped")
+    func candidates() throws {
+        let index = IngestIndex(nil, algorithm: .sha1, compression: .zlib)
+        #expect(!index.hasCandidates && !index.knowsWhatIsStored)
+        func object(_ number: UInt8, _ kind: ObjectKind) -> ObjectID {
+            ObjectID(ContentHash(hashing: [number].span.bytes, with: .sha1), kind: kind)
+        }
+        let objects = [object(1, .chunk), object(2, .file), object(3, .file)]
+        index.add(objects[1], size: 7, .tagged)
+        index.add(objects[0], size: 7, .tagged)
+        index.add(objects[0], size: 7, .newest)
+        index.add(objects[2], size: 8, .newest)
+        index.markKnowing()
+        #expect(index.hasCandidates && index.knowsWhatIsStored)
+        func candidate(_ size: Int64) -> ObjectID? {
+            index.candidate(ofSize: size, algorithm: .sha1, compression: .zlib)
+        }
+        #expect(candidate(7) == objects[0])
+        index.drop(objects[0], size: 7)
+        #expect(candidate(7) == objects[1])
+        index.drop(objects[1], size: 7)
+        #expect(candidate(7) == nil && candidate(9) == nil && candidate(8) == objects[2])
+        index.drop(objects[2], size: 8)
+        #expect(!index.hasCandidates && index.knowsWhatIsStored)
     }
 
     // MARK: Files

@@ -14,7 +14,7 @@ internal import Synchronization
 final class IndexFile: Sendable {
     /// Inserts after which a transaction ends.
     private static let batch = 4096
-    private static let version: Int64 = 1
+    private static let version: Int64 = 2
 
     private struct State: ~Copyable {
         var database: WritableDatabase?

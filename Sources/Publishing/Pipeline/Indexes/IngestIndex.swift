@@ -6,14 +6,18 @@ internal import Catalog
 ///
 /// A hit says only what the object's name would be: whoever asks makes sure that it is there.
 struct IngestIndex: Sendable {
-    private let file: IndexFile
+    let file: IndexFile
     /// What decides an object's name besides content and deflater. The deflater is left out on purpose: content keeps
     /// the object that it has.
-    private let parameters: [UInt8]
+    let parameters: [UInt8]
 
     init(_ file: String?, algorithm: HashAlgorithm, compression: Compression) {
         self.file = IndexFile(
-            at: file, schema: "CREATE TABLE objects (content BLOB PRIMARY KEY, object BLOB NOT NULL) WITHOUT ROWID")
+            at: file,
+            schema: """
+                CREATE TABLE objects (content BLOB PRIMARY KEY, object BLOB NOT NULL) WITHOUT ROWID; \
+                \(Self.candidatesTable)
+                """)
         parameters = [algorithm.rawValue, compression.rawValue]
     }
 
