@@ -51,10 +51,6 @@ public struct MountConfiguration: Sendable, Hashable, Codable {
     public var workers: Int?
     /// Kernel features that are done without, by their words in `status`.
     public var without: [String] = []
-    /// Nothing is kept in the mount's page cache.
-    public var directIO = false
-    /// The kernel reads whole cached files by itself. Needs root.
-    public var passthrough = false
     /// Nodes that the kernel may know at a time.
     public var nodes = MountLimits.nodes
     /// FUSE's device, and the program that mounts for ordinary users.

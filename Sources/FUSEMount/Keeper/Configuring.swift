@@ -68,9 +68,6 @@ extension MountConfiguration {
 
     var wishes: Wishes {
         var features = Features.usual
-        if passthrough { features.insert(.passthrough) }
-        // Direct I/O and passthrough are chosen when a file is opened.
-        if passthrough || directIO { features.remove(.noOpen) }
         for word in without {
             if let feature = Features(word: word) { features.remove(feature) }
         }

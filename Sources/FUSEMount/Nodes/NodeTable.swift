@@ -31,7 +31,6 @@ final class NodeTable: @unchecked Sendable {
         /// The row; of directories and catalogs the number of records that refer to them.
         static let row = 52
         static let generation = 56
-        static let backing = 60
         // Of the header, record 0.
         static let highWater = 12
         static let view = 16
@@ -288,17 +287,6 @@ final class NodeTable: @unchecked Sendable {
 
     private func root(ofView number: UInt32) -> UInt32 { load(0, Offset.viewRoots + Int(number) % Self.views * 4) }
 
-    // MARK: Passthrough
-
-    /// The number under which the kernel has a node's backing file; 0 for none.
-    func backing(of node: NodeID) -> Int32 {
-        locked { () -> Int32 in isValid(node) ? load(node.slot, Offset.backing) : 0 }
-    }
-
-    func setBacking(_ number: Int32, of node: NodeID) {
-        locked { () -> Void in if isValid(node) { store(number, node.slot, Offset.backing) } }
-    }
-
     // MARK: Bookkeeping
 
     /// Records in use, those that the kernel knows, and bytes of memory.
@@ -485,7 +473,6 @@ final class NodeTable: @unchecked Sendable {
 
     private func drop(_ slot: UInt32) {
         store((load(slot, Offset.generation) as UInt32) &+ 1 & 0x7FFF_FFFF, slot, Offset.generation)
-        store(UInt32(0), slot, Offset.backing)
         store(SlotFlags(.free).rawValue, slot, Offset.flags)
         free.append(slot)
         used -= 1
