@@ -73,4 +73,6 @@ TEST_PACKAGES=(
     umoci
     skopeo
     fuse3
+    crun
+    bubblewrap
 )

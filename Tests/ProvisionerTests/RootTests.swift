@@ -113,6 +113,49 @@ struct RootTests {
         }
     }
 
+    @Test("leaves nothing when everything is killed at any moment, once it is tidied up")
+    func killedAtAnyMoment() async throws {
+        let setting = try Setting()
+        let folder = setting.made.folder.path
+        try writeFile(try setting.made.maker.masterKeyPEM, to: folder + "/key.pub")
+        // Scripts/soak does it a hundred times.
+        let times = ProcessInfo.processInfo.environment["CVMFS_SOAK_KILLS"].flatMap { Int($0) } ?? 5
+        for time in 0..<times {
+            // From before the record to after the mount: a machine takes some tenths of a second for all of it.
+            let delay = Double(time % 20) * 0.03
+            try runToEnd(
+                "/bin/sh",
+                [
+                    "-c",
+                    """
+                    export CVMFS_TEST="$3"
+                    "$1" provision "$2" /one "$3/a" --key "$3/key.pub" --cache "$3/cache" --state "$3/state" &
+                    sleep "$4"
+                    kill -9 $!
+                    # Until a look finds nobody: who is killed may just have started another.
+                    found=yes
+                    while [ -n "$found" ]; do
+                        found=
+                        for process in /proc/[0-9]*; do
+                            [ "${process#/proc/}" = $$ ] && continue
+                            tr '\\0' '\\n' <"$process/environ" 2>/dev/null | grep -qx "CVMFS_TEST=$3" || continue
+                            [ "$(cat "$process/comm")" = cvmfs ] && kill -9 "${process#/proc/}" && found=yes
+                        done
+                    done
+                    wait; true
+                    """, "sh", Self.program, setting.made.server, folder, "\(delay)",
+                ], log: folder + "/log")
+            // A process that was missed in the middle of its exec may come to a mountpoint that is about to go: then the
+            // next call finds it.
+            for _ in 0..<20 {
+                try setting.provisioner.clean()
+                if try (setting.leftovers() + setting.mounts()).isEmpty { break }
+            }
+            #expect(try setting.leftovers() == [], "after \(delay) s")
+            #expect(try setting.mounts() == [], "after \(delay) s")
+        }
+    }
+
     @Test("of another boot, or of a namespace that has ended, is tidied up without touching what is mounted now")
     func foreignRecords() async throws {
         let setting = try Setting()

@@ -150,6 +150,10 @@ public struct RootProvisioner: Sendable {
 
     /// Mountpoints and layers that no record speaks of: of a process that was killed between two steps.
     private func removeOrphans() throws {
+        // Records that were being written.
+        for name in try LocalFile.names(in: folder.records) ?? [] where name.hasPrefix(".") {
+            _ = folder.records.appending(name).withPlatformString { unlink($0) }
+        }
         let roots = try folder.all()
         let mounts = Set(roots.map(\.mountpoint))
         for name in try LocalFile.names(in: folder.mounts) ?? [] {
