@@ -1,12 +1,13 @@
 import ArgumentParser
 import CVMFS
 import FUSEMount
+import Provisioner
 
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Shows how a mount is: revision, cache, memory, what of the kernel is in use.")
 
-    @Argument(help: "Where it is mounted.")
+    @Argument(help: "Where it is mounted, or a provisioned root.")
     var mountpoint: String
 
     @Flag(help: "Ask the servers for a newer revision first.")
@@ -17,15 +18,42 @@ struct Status: AsyncParsableCommand {
 
     func run() async throws {
         let (path, refresh) = (mountpoint, refresh)
-        let reply = try await BlockingPool.shared.run {
-            let control = try MountControl(mountpoint: path)
+        let program = try ThisProgram.path
+        let (reply, images) = try await BlockingPool.shared.run { () -> (ControlReply, [PinnedImage]) in
+            let control = try MountControl(mountpoint: Self.mountpoint(below: path, program) ?? path)
             if refresh { _ = try control.ask(.refresh) }
-            return try control.ask(.status)
+            let reply = try control.ask(.status)
+            guard case .status(let status) = reply else { return (reply, []) }
+            // Another user's cache may be closed to this one: then nothing is told of it.
+            let store = try? DiskStore(at: FilePath(status.cache.path), access: .readOnly)
+            let images = try store.map { try PinnedImages(of: $0).all() } ?? []
+            return (reply, images.filter { $0.repository == status.repository })
         }
         guard case .status(let status) = reply else { return }
         var output = StandardOutput()
-        if json { try output.line(MountJSON.value(of: status)) } else { try output.line(Self.text(status)) }
+        if json {
+            var value = try MountJSON.value(of: status)
+            if case .object(var members) = value {
+                members.append(("pinnedImages", .array(images.map { Pin.json($0, fetched: nil) })))
+                value = .object(members)
+            }
+            try output.line(value)
+        } else {
+            try output.line(([Self.text(status)] + images.map(Self.text)).joined(separator: "\n"))
+        }
         try output.flush()
+    }
+
+    /// The lazy mount of a provisioned root.
+    private static func mountpoint(below target: String, _ program: String) throws -> String? {
+        let place = try RuntimeFolder(mountpoint: target).mountpoint
+        let roots = try? RootProvisioner(program: program).roots()
+        return roots?.first { $0.root.target == place && $0.state == .ready }?.root.mountpoint
+    }
+
+    private static func text(_ image: PinnedImage) -> String {
+        "Pinned:       \(image.path) of revision \(image.revision), \(ByteText.of(image.bytes)): "
+            + (image.isComplete ? "complete, needs no network" : "not complete yet")
     }
 
     private static func text(_ status: MountStatus) -> String {
