@@ -46,7 +46,7 @@ extension ContentPipeline {
             ofSize: size, algorithm: options.algorithm, compression: options.compression)
         {
             // One that cannot be dropped is in a damaged row.
-            guard candidate != last else { break }
+            guard candidate != last || candidate.kind != last?.kind else { break }
             last = candidate
             try Task.checkCancellation()
             // Others may be at the same one: then both do it, which is harmless.
