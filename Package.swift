@@ -126,8 +126,9 @@ let package = Package(
             ], swiftSettings: settings),
         .target(
             name: "CVMFSTesting",
-            dependencies: ["CASCore", "Transport", .product(name: "SystemPackage", package: "swift-system")],
-            swiftSettings: settings),
+            dependencies: [
+                "CASCore", "Publishing", "Transport", .product(name: "SystemPackage", package: "swift-system"),
+            ], swiftSettings: settings),
         .executableTarget(
             name: "CVMFSTool",
             dependencies: [
@@ -204,6 +205,7 @@ let package = Package(
                 "Publishing",
                 "CPlatform",
                 "CVMFS",
+                "CVMFSTesting",
                 "CSQLite",
                 "CKernelCalls",
                 "CatalogFixtures",

@@ -88,19 +88,6 @@ extension ObjectStoreConformance.Requirement {
     }
 }
 
-/// Bounds a check: a store that waits for ever fails it instead of stopping the tests.
-private func withDeadline(_ body: @escaping @Sendable () async throws -> Void) async throws {
-    try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await body() }
-        group.addTask {
-            try await Task.sleep(for: .seconds(120))
-            throw ConformanceFailure("", "is not over after two minutes")
-        }
-        defer { group.cancelAll() }
-        try await group.next()
-    }
-}
-
 extension StoredObject {
     /// The bytes of a range, read at once.
     func read(_ range: Range<Int>) throws -> [UInt8] {

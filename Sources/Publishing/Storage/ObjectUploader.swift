@@ -4,7 +4,8 @@ public import CASCore
 /// behind a network.
 ///
 /// Implementations may block for the disk: whoever calls them does so on an executor that may block
-/// (`BlockingPool.shared`). All of them may be called by several tasks at once. Source: format 2.
+/// (`BlockingPool.shared`). All of them may be called by several tasks at once. `ObjectUploaderConformance` in
+/// `CVMFSTesting` proves one right. Source: format 2.
 public protocol ObjectUploader: Sendable {
     /// Whether the object is there, under the name that its kind gives it.
     func contains(_ object: ObjectID) async throws(PublishingError) -> Bool
@@ -20,10 +21,12 @@ public protocol ObjectUploader: Sendable {
     func upload(_ stored: StoredBytes, as object: ObjectID) async throws(PublishingError)
 
     /// Replaces a file of the repository's root, such as `.cvmfspublished`, at once and durably.
+    ///
+    /// A name is one component of a path; any other is refused with `invalidArgument`, here and by `read`.
     func replace(_ name: String, with bytes: [UInt8]) async throws(PublishingError)
 
     /// The bytes of a file of the repository's root; `nil` when there is none.
-    /// - Parameter limit: the most bytes that it may have.
+    /// - Parameter limit: the most bytes that it may have. A longer one is `corrupt`.
     func read(_ name: String, limit: Int) async throws(PublishingError) -> [UInt8]?
 
     /// Returns when everything uploaded before would outlive a crash of the machine.
