@@ -180,7 +180,8 @@ struct RootTests {
     /// The kernel's number of the socket that listens at a path.
     private func socket(of path: String) throws -> String {
         let table = String(decoding: readFile("/proc/net/unix") ?? [], as: UTF8.self)
-        let line = try #require(table.split(separator: "\n").first { $0.hasSuffix(path) })
-        return String(line.split(separator: " ")[6])
+        // Connections to it bear its name, too; only who listens has the flag.
+        let lines = table.split(separator: "\n").filter { $0.hasSuffix(path) }.map { $0.split(separator: " ") }
+        return String(try #require(lines.first { $0[3] == "00010000" })[6])
     }
 }

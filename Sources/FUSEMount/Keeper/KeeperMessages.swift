@@ -47,6 +47,14 @@ public enum ControlRequest: Codable, Sendable {
     case configuration
     /// Unmount.
     case unmount(lazily: Bool)
+
+    /// Whether it can be asked twice.
+    var changesNothing: Bool {
+        switch self {
+        case .status, .explain, .refresh, .configuration: true
+        case .upgrade, .unmount: false
+        }
+    }
 }
 
 /// The answer: what was asked for as JSON, or what went wrong.

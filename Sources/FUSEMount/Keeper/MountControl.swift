@@ -22,8 +22,23 @@ public struct MountControl: Sendable {
 
     /// Asks, and waits for the answer. Blocks.
     ///
+    /// A question that a dying worker took along is asked again of its successor.
+    ///
     /// - Throws: `MountError` with `.notMounted`, `.lost`, or `.refused` with what the mount says.
     public func ask(_ request: ControlRequest) throws -> ControlReply {
+        for _ in 0..<MountLimits.questions {
+            guard let reply = try askOnce(request) else {
+                guard request.changesNothing else { break }
+                continue
+            }
+            if case .failed(let reason) = reply { throw MountError(.refused, reason) }
+            return reply
+        }
+        throw MountError(.lost, "the mount at \(folder.mountpoint) gave no answer")
+    }
+
+    /// - Returns: `nil` when whoever took the question is gone.
+    private func askOnce(_ request: ControlRequest) throws -> ControlReply? {
         let descriptor = cmount_connect(folder.socket)
         guard descriptor >= 0 else {
             throw MountError(
@@ -34,11 +49,8 @@ public struct MountControl: Sendable {
         defer { socket.close() }
         _ = cmount_set_patience(descriptor, Int32(MountLimits.answerPatience))
         try socket.send(request)
-        guard let (reply, descriptors) = try socket.receive(ControlReply.self) else {
-            throw MountError(.lost, "the mount at \(folder.mountpoint) gave no answer")
-        }
+        guard let (reply, descriptors) = try socket.receive(ControlReply.self) else { return nil }
         for descriptor in descriptors { Glibc.close(descriptor) }
-        if case .failed(let reason) = reply { throw MountError(.refused, reason) }
         return reply
     }
 
