@@ -30,6 +30,9 @@ struct Provision: AsyncParsableCommand {
     @Flag(help: "Fetch all of the image first, and keep it: from then on it needs no network.")
     var complete = false
 
+    @Flag(help: "With --complete: do not wait for it; cvmfs status tells how far it is.")
+    var background = false
+
     @Flag(help: "Make an OCI runtime bundle: config.json from the image's own configuration, and the root at rootfs.")
     var bundle = false
 
@@ -42,12 +45,16 @@ struct Provision: AsyncParsableCommand {
     @Argument(parsing: .postTerminator, help: "With --bundle: the program. Default: what the image names.")
     var command: [String] = []
 
+    func validate() throws {
+        guard complete || !background else { throw ValidationError("--background goes with --complete.") }
+    }
+
     func run() async throws {
         let (opened, store) = try await repository.openImage(path)
         let image = opened.image
         let provisioner = try RootProvisioner(
             state: state.map { RawArgument.filePath($0) }, program: try ThisProgram.path)
-        if complete { try await image.complete(in: store) }
+        if complete && !background { try await image.complete(in: store) }
         let folder = RawArgument.filePath(target)
         let place = bundle ? folder.appending("rootfs") : folder
         if bundle {
@@ -63,10 +70,46 @@ struct Provision: AsyncParsableCommand {
         let root = try await BlockingPool.shared.run {
             try provisioner.provision(image, at: place, mount: mount, layer: layer, isReadOnly: isReadOnly)
         }
+        if complete && background { try completeInBackground(image, store) }
         if repository.json {
             var output = StandardOutput()
             try output.line(Roots.json(root, .ready))
             try output.flush()
+        }
+    }
+
+    /// Starts `cvmfs pin` for the same snapshot, in a session of its own: it outlives this process and its terminal.
+    private func completeInBackground(_ image: Image, _ store: DiskStore) throws {
+        var words = [
+            try ThisProgram.path, "pin", repository.name, path, "--root-hash", image.snapshot.rootHash.description,
+            "--cache", try absolutePath(store.path.string), "--cache-limit", "\(repository.cacheLimit.bytes)",
+            "--proxy",
+            repository.proxy,
+        ]
+        for server in repository.server { words += ["--server", server] }
+        for server in repository.externalServer { words += ["--external-server", server] }
+        var actions = posix_spawn_file_actions_t()
+        var attributes = posix_spawnattr_t()
+        posix_spawn_file_actions_init(&actions)
+        posix_spawnattr_init(&attributes)
+        defer {
+            posix_spawn_file_actions_destroy(&actions)
+            posix_spawnattr_destroy(&attributes)
+        }
+        for descriptor in [Int32(0), 1, 2] {
+            posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_RDWR, 0)
+        }
+        // Threads of Swift's pool block most signals, and a child would inherit that.
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK) | 0x80 /* POSIX_SPAWN_SETSID */)
+        let copies = words.map { strdup($0) }
+        defer { for copy in copies { free(copy) } }
+        var child: pid_t = 0
+        let error = posix_spawn(&child, words[0], &actions, &attributes, copies + [nil], environ)
+        guard error == 0 else {
+            throw ProvisionerError(.refused, "\(words[0]) cannot be started", errno: Errno(rawValue: error))
         }
     }
 
