@@ -9,6 +9,9 @@ package enum PublishingLimits {
     /// Bytes of a tag's name: 255, as file names; snapshots are directories of that name.
     package static let tagNameBytes = 255
 
+    /// Days for which a whitelist may be good: 36 500, a hundred years.
+    package static let whitelistDays = 36_500
+
     /// Bytes of a reflog: 256 MiB, two million references.
     package static let reflogBytes = 256 << 20
 

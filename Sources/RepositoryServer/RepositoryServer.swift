@@ -3,6 +3,7 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 internal import Synchronization
+internal import SystemPackage
 
 /// Serves repositories over HTTP/1.1, for development and tests. For the public use any web server; see the article
 /// on replicas and servers.
@@ -54,7 +55,9 @@ public struct RepositoryServer: Sendable {
                     }
                 }
         } catch {
-            throw ServerError(.address, "cannot listen at \(host), port \(port)", cause: error)
+            // NIO tells the function as well, which helps nobody.
+            let cause = (error as? IOError).map { Errno(rawValue: $0.errnoCode) as any Error } ?? error
+            throw ServerError(.address, "cannot listen at \(host), port \(port)", cause: cause)
         }
         started(listener.channel.localAddress?.port ?? port)
         let connections = ConnectionCount()

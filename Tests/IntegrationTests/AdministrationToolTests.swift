@@ -56,6 +56,13 @@ struct AdministrationToolTests {
         #expect(try run(folder, "resign", "--keys", "k", "--certificate", "--master-key").status == 64)
         #expect(try run(folder, "gc", "--keep-newer", "3 days").status == 64)
         #expect(try run(folder, "init", "--keys", "k", "--hash", "md5").status == 64)
+        #expect(try run(folder, "init", "--keys", "k", "--days", "0").status == 64)
+        #expect(try run(folder, "resign", "--keys", "k", "--days", "36501").status == 64)
+        #expect(try run(folder, "publish", "--keys", "k", "--from", "/", "--tag", "a b").status == 64)
+        #expect(try run(folder, "publish", "--keys", "k", "--from", "/", "--platform", "x").status == 64)
+        #expect(try run(folder, "publish", "--keys", "k", "--from", "-", "--image", "x").status == 64)
+        let noMetainfo = try run(folder, "init", "--keys", "\(folder.path)/keys", "--metainfo", "/absent")
+        #expect(noMetainfo.status == 1 && noMetainfo.errors.contains("/absent"))
         let absent = try run(folder, "gc")
         #expect(absent.status == 1)
         #expect(absent.errors.split(separator: "\n").count == 1)
@@ -63,5 +70,26 @@ struct AdministrationToolTests {
         #expect(inside.status == 1)
         #expect(inside.errors.contains("private keys must not be"))
         #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/\(Self.name)/keys"))
+    }
+
+    @Test("publish fails before the work when its tag or its choice of an image cannot be, and says where keys are")
+    func earlyRefusals() throws {
+        let folder = try TemporaryFolder("administration")
+        let keys = "\(folder.path)/keys"
+        try folder.write([1], to: "source/file")
+        #expect(try run(folder, "init", "--keys", keys).status == 0)
+        let publish = ["--keys", keys, "--from", "\(folder.path)/source"]
+        func published(_ more: String...) throws -> Tool.Run {
+            try Tool.run(["publish", Self.name, "--storage", "\(folder.path)/\(Self.name)"] + publish + more)
+        }
+        #expect(try published("--tag", "v1").status == 0)
+        let again = try published("--tag", "v1")
+        #expect(again.status == 1 && again.errors.contains("there is a tag"))
+        let noImage = try published("--image", "x", "--at", "/image")
+        #expect(noImage.status == 1 && noImage.errors.contains("there is no image or platform to choose"))
+        let noKeys = try run(folder, "publish", "--keys", "\(folder.path)/source", "--from", "\(folder.path)/source")
+        #expect(noKeys.status == 1 && noKeys.errors.contains("the folder of keys is the one"))
+        let undone = try run(folder, "tag", "rollback", "--keys", keys)
+        #expect(undone.status == 0 && !undone.text.contains("trunk"))
     }
 }

@@ -22,7 +22,7 @@ struct Collect: AsyncParsableCommand {
     @Flag(help: "Deletes too what killed publishers have left behind, and nothing leads to.")
     var orphans = false
 
-    @Option(help: ArgumentHelp("How old such objects must be.", valueName: "SPAN"))
+    @Option(help: ArgumentHelp("How old they must be; also without --orphans. Default: 1d.", valueName: "SPAN"))
     var orphanAge: TimeSpan?
 
     @Flag(name: [.long, .customShort("n")], help: "Says what would be deleted, and deletes nothing.")

@@ -55,6 +55,10 @@ struct Init: AsyncParsableCommand {
         case zlib, libdeflate
     }
 
+    func validate() throws {
+        do { try WhitelistFile.check(days: days) } catch { throw ValidationError("\(error)") }
+    }
+
     func run() async throws {
         var new = RepositoryInitialization(
             of: repository.name, storage: repository.path, keys: RawArgument.filePath(keys))
@@ -66,13 +70,7 @@ struct Init: AsyncParsableCommand {
         new.isReplicable = replicas
         new.whitelistDays = days
         if let metainfo {
-            let file = try FileDescriptor.open(RawArgument.filePath(metainfo), .readOnly, options: .closeOnExec)
-            new.metainfo = try file.closeAfter {
-                String(
-                    decoding: try [UInt8](unsafeUninitializedCapacity: 1 << 17) {
-                        $1 = try file.read(into: UnsafeMutableRawBufferPointer($0))
-                    }, as: UTF8.self)
-            }
+            new.metainfo = try Self.text(of: RawArgument.filePath(metainfo))
         }
         for warning in try await new.run() { Progress.say("cvmfs: \(warning)") }
         let publicKey = RawArgument.filePath(keys).appending("\(repository.name).pub")
@@ -88,5 +86,20 @@ struct Init: AsyncParsableCommand {
             try output.line("\(repository.name): revision 0; readers need \(publicKey)")
         }
         try output.flush()
+    }
+
+    /// A file's beginning: what is longer than meta-information may be is refused by the library.
+    private static func text(of path: FilePath) throws -> String {
+        do {
+            let file = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
+            return try file.closeAfter {
+                String(
+                    decoding: try [UInt8](unsafeUninitializedCapacity: 1 << 17) {
+                        $1 = try file.read(into: UnsafeMutableRawBufferPointer($0))
+                    }, as: UTF8.self)
+            }
+        } catch {
+            throw PublishingError(.invalidArgument, "the meta-information \(path) cannot be read", cause: error)
+        }
     }
 }

@@ -40,7 +40,10 @@ struct Publish: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The path in the repository that becomes the source.", valueName: "PATH"))
     var at: String = "/"
 
-    @Option(help: ArgumentHelp("A name for the new revision.", valueName: "NAME"))
+    @Option(
+        help: ArgumentHelp(
+            "A tag for the new revision. With one a revision is published even when nothing has changed.",
+            valueName: "NAME"))
     var tag: String?
 
     @Flag(help: "Publishes a new revision also when nothing has changed.")
@@ -67,6 +70,16 @@ struct Publish: AsyncParsableCommand {
         case reference, images, never
     }
 
+    func validate() throws {
+        if let platform, ImagePlatform(platform) == nil {
+            throw ValidationError("\"\(platform)\" is no platform: write it as linux/arm64 or linux/arm/v7.")
+        }
+        guard from != "-" || (image == nil && platform == nil) else {
+            throw ValidationError("--image and --platform do not go with a tar archive on standard input.")
+        }
+        do { if let tag { try TagList.checkName(tag) } } catch { throw ValidationError("\(error)") }
+    }
+
     func run() async throws {
         var options = TransactionOptions()
         options.nestsSources = nested
@@ -83,6 +96,7 @@ struct Publish: AsyncParsableCommand {
         }
         let transaction = try await repository.begin(options)
         do {
+            if let tag { try await transaction.checkTag(tag) }
             let report = try await sync(transaction, top)
             Progress.clear()
             for warning in report.warnings { Progress.say(TerminalText.escaped("warning: \(warning)")) }

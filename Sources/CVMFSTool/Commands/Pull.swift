@@ -29,7 +29,8 @@ struct Pull: AsyncParsableCommand {
             """)
     var key: [String] = []
 
-    @Option(help: "The replica's own folder, which gets .cvmfspublished and data.")
+    @Option(
+        help: ArgumentHelp("The replica's own folder, which gets .cvmfspublished and data.", valueName: "DIR"))
     var storage: String
 
     @Flag(help: "Print JSON on standard output.")

@@ -33,6 +33,7 @@ struct Resign: AsyncParsableCommand {
     var only = false
 
     func validate() throws {
+        do { try WhitelistFile.check(days: days) } catch { throw ValidationError("\(error)") }
         guard [certificate, masterKey, switchMasterKey].count(where: { $0 }) <= 1 else {
             throw ValidationError("--certificate, --master-key and --switch-master-key go one at a time.")
         }

@@ -12,10 +12,13 @@ struct Serve: AsyncParsableCommand {
             a repository is a folder of files.
             """)
 
-    @Option(help: "A repository's own folder, which holds .cvmfspublished; repeatable.")
+    @Option(
+        help: ArgumentHelp("A repository's own folder, which holds .cvmfspublished; repeatable.", valueName: "DIR"))
     var storage: [String] = []
 
-    @Option(help: "The address and port to listen at; port 0 takes any that is free.")
+    @Option(
+        help: ArgumentHelp(
+            "The address and port to listen at; port 0 takes any that is free.", valueName: "ADDRESS:PORT"))
     var listen = "127.0.0.1:8000"
 
     func validate() throws {

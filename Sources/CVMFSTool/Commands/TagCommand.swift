@@ -9,12 +9,17 @@ struct TagCommand: AsyncParsableCommand {
         commandName: "tag",
         abstract: "Lists, adds and removes tags of a storage, and rolls back to one.",
         discussion: """
-            cvmfs tag NAME --storage DIR                                  lists them, the newest revision first
-            cvmfs tag NAME --storage DIR --keys DIR add TAG               names the newest revision
-            cvmfs tag NAME --storage DIR --keys DIR add TAG --root-hash H names another, or moves the tag to it
-            cvmfs tag NAME --storage DIR --keys DIR remove TAG ...        removes all of them, or none
-            cvmfs tag NAME --storage DIR --keys DIR rollback [TAG]        publishes that revision again as the newest, \
-            and forgets the tags between; without TAG, undoes the newest revision
+            After NAME comes what is to be done:
+
+              list           lists the tags, the newest revision first
+              add TAG        names the newest revision; with --root-hash another
+                             one, or moves a tag that is there to it
+              remove TAG...  removes all of them, or none
+              rollback TAG   publishes the tag's revision again as the newest,
+                             and forgets the tags of those between
+              rollback       undoes the newest revision, once
+
+            All but list need --keys. trunk is the newest revision, and trunk-previous the one before.
             """)
 
     @OptionGroup var repository: StorageOptionGroup
@@ -50,7 +55,16 @@ struct TagCommand: AsyncParsableCommand {
             case .remove: !tags.isEmpty
             case .rollback: tags.count <= 1
             }
-        guard isRight else { throw ValidationError("\(action.rawValue) does not go with \(tags.count) tags.") }
+        guard isRight else {
+            let wanted =
+                switch action {
+                case .list: "no tag"
+                case .add: "one tag"
+                case .remove: "one tag or more"
+                case .rollback: "one tag or none"
+                }
+            throw ValidationError("\(action.rawValue) takes \(wanted), not \(tags.count).")
+        }
         guard action == .list || keys != nil else { throw ValidationError("\(action.rawValue) needs --keys DIR.") }
     }
 
@@ -67,16 +81,18 @@ struct TagCommand: AsyncParsableCommand {
         case .remove: try print(try await all.remove(tags), to: &output)
         case .rollback:
             let done = try await all.rollBack(to: tags.first)
+            // These two always move.
+            let removed = done.removed.map(\.name).filter { $0 != TagList.trunk && $0 != TagList.previousTrunk }
             if repository.json {
                 try output.line(
                     .object([
                         ("revision", .unsigned(done.manifest.revision)),
                         ("rootHash", .string(done.manifest.rootCatalog.description)),
-                        ("removed", .array(done.removed.map { .string($0.name) })),
+                        ("removed", .array(removed.map { .string($0) })),
                     ]))
             } else {
                 try output.line("\(repository.name): revision \(done.manifest.revision)")
-                for tag in done.removed { try output.line("removed\t\(TerminalText.escaped(tag.name))") }
+                for name in removed { try output.line("removed\t\(TerminalText.escaped(name))") }
             }
         }
         try output.flush()

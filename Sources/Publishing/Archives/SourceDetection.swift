@@ -25,6 +25,11 @@ package enum DetectedSource {
         case .appc: "AppC image"
         }
     }
+
+    /// Whether it may hold several images, of which one is chosen.
+    var hasChoice: Bool {
+        if case .image = self { true } else { false }
+    }
 }
 
 /// Tells what is at a path by what is in it, not by its name. Blocks for the disk.

@@ -42,6 +42,10 @@ extension Transaction {
         let chosen = selection
         return try await change { transaction, tree in
             let detected = try SourceDetection.detect(at: source)
+            guard chosen == ImageSelection() || detected.hasChoice else {
+                throw PublishingError(
+                    .invalidArgument, "\(source) is a \(detected.name): there is no image or platform to choose")
+            }
             switch detected {
             case .directory:
                 return try await transaction.sync(

@@ -77,7 +77,11 @@ package struct KeyFolder: Sendable {
     }
 
     private func required(_ part: Part) throws -> [UInt8] {
-        guard let content = try read(part) else { throw PublishingError(.keys, "\(file(part)) is missing") }
+        guard let content = try read(part) else {
+            throw PublishingError(
+                .keys,
+                "\(file(part)) is missing: the folder of keys is the one that was given when the repository was made")
+        }
         return content
     }
 

@@ -62,9 +62,7 @@ public struct RepositoryInitialization: Sendable {
 
     private func make(_ clock: @Sendable () -> UnixTime) throws -> [String] {
         let folder = try KeyFolder(at: keys, repository: repository, storage: storage)
-        guard whitelistDays > 0, whitelistDays <= 36500 else {
-            throw PublishingError(.invalidArgument, "a whitelist is good for 1 to 36500 days, not \(whitelistDays)")
-        }
+        try WhitelistFile.check(days: whitelistDays)
         guard deflater.isAvailable else {
             throw PublishingError(.unsupported, "this program was built without \(deflater.rawValue)")
         }

@@ -61,9 +61,7 @@ public struct RepositoryResigning: Sendable {
     }
 
     private func renew(_ clock: @escaping @Sendable () -> UnixTime) throws -> Report {
-        guard days > 0, days <= 36500 else {
-            throw PublishingError(.invalidArgument, "a whitelist is good for 1 to 36500 days, not \(days)")
-        }
+        try WhitelistFile.check(days: days)
         let folder = try KeyFolder(at: keys, repository: repository, storage: storage)
         // The lock is held to the end, by whichever writer: nobody may publish with keys that are being replaced.
         var writer = try RepositoryWriter.open(

@@ -2,9 +2,17 @@ internal import CASCore
 internal import Signing
 
 /// Makes a repository's whitelist. Source: format 2.3.
-struct WhitelistFile {
+package struct WhitelistFile {
     let repository: String
     let storage: LocalStorage
+
+    /// Whether a whitelist may be good for so long.
+    package static func check(days: Int) throws(PublishingError) {
+        guard 1...PublishingLimits.whitelistDays ~= days else {
+            throw PublishingError(
+                .invalidArgument, "a whitelist is good for 1 to \(PublishingLimits.whitelistDays) days, not \(days)")
+        }
+    }
 
     /// Writes a whitelist that lists some certificates, signed by a master key.
     func write(

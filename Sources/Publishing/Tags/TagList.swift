@@ -176,7 +176,8 @@ package struct TagList: Sendable, Hashable {
         }
     }
 
-    private static func checkName(_ name: String) throws(PublishingError) {
+    /// Whether a tag of a user's may have the name.
+    package static func checkName(_ name: String) throws(PublishingError) {
         try checkIsNoTrunk(name)
         guard !name.isEmpty, name.utf8.count <= PublishingLimits.tagNameBytes,
             name.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F })

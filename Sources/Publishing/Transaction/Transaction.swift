@@ -219,6 +219,13 @@ public actor Transaction {
         }
     }
 
+    /// Whether a tag's name can be had; `commit` checks it, too, but after the work.
+    ///
+    /// - Throws: `PublishingError`: `invalidArgument` when it is no name, `exists` when there is such a tag.
+    public nonisolated func checkTag(_ name: String) async throws {
+        try await change { transaction, _ in try transaction.writer.tags().checkNew(name) }
+    }
+
     /// Ends the transaction; nothing is changed.
     public nonisolated func abort() async { await close() }
 
