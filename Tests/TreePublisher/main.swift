@@ -39,11 +39,16 @@ func begin(killedAt stage: String = "") async throws -> Transaction {
 func finish(_ transaction: Transaction) async throws {
     let manifest = try await transaction.commit()
     let report = await transaction.summary
-    var usage = rusage()
-    getrusage(__rusage_who_t(0), &usage)
     say(
         "revision \(manifest?.revision ?? transaction.base.revision) added \(report.added) changed \(report.changed) "
-            + "removed \(report.removed) unchanged \(report.unchanged) memory \(usage.ru_maxrss >> 10)")
+            + "removed \(report.removed) unchanged \(report.unchanged) memory \(try peakMebibytes())")
+}
+
+/// The most memory that this program had; what `getrusage` says begins with what its parent had.
+func peakMebibytes() throws -> Int {
+    let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+    let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
+    return (Int(line.filter(\.isNumber)) ?? .max) >> 10
 }
 
 /// Many entries with hardly any content: directories of 500 files.
