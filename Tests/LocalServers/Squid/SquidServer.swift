@@ -8,6 +8,9 @@ package final class SquidServer: Sendable {
     private let folder: TemporaryFolder
     private let port: ReservedPort
     private let process: Mutex<SupervisedProcess?>
+    /// Unlike that of any other squid: they share memory by it, also with one that was killed.
+    private let service = "cvmfs\(getpid())n\(number.add(1, ordering: .relaxed).newValue)"
+    private static let number = Atomic<Int>(0)
 
     /// Starts it, and returns when it listens.
     package init() throws {
@@ -33,14 +36,20 @@ package final class SquidServer: Sendable {
 
             """
         try folder.write(configuration.utf8, to: "squid.conf")
-        // It has nothing to tidy up, and would take two seconds for it.
-        let started = try SupervisedProcess(
-            Self.program, ["-N", "-f", "\(folder.path)/squid.conf"], folder: folder.path, signal: "KILL")
-        guard Self.waitUntilItListens(started, port: port.number) else {
-            let log = readFile("\(folder.path)/output.log") ?? []
-            throw LocalServerError("squid does not start: \(String(decoding: log, as: UTF8.self))")
+        process = Mutex(try Self.started(as: service, in: folder.path, port: port.number))
+    }
+
+    private static func started(as service: String, in folder: String, port: UInt16) throws -> SupervisedProcess {
+        for _ in 0..<3 {
+            // It has nothing to tidy up, and would take two seconds for it.
+            let started = try SupervisedProcess(
+                program, ["-N", "-n", service, "-f", "\(folder)/squid.conf"], folder: folder, signal: "KILL")
+            if isListening(port) { return started }
         }
-        process = Mutex(started)
+        let logs = ["output.log", "cache.log"].map {
+            String(decoding: readFile("\(folder)/\($0)") ?? [], as: UTF8.self)
+        }
+        throw LocalServerError("squid does not start: \(logs.joined(separator: " "))")
     }
 
     deinit { stop() }
@@ -49,10 +58,14 @@ package final class SquidServer: Sendable {
     package var url: String { "http://127.0.0.1:\(port.number)" }
 
     /// Stops it at once; connections to it are refused from then on.
-    package func stop() { process.withLock { $0 = nil } }
+    package func stop() {
+        process.withLock { $0 = nil }
+        for part in ["metadata", "queues", "readers"] { unlink("/dev/shm/\(service)-cf__\(part).shm") }
+    }
 
-    private static func waitUntilItListens(_ process: borrowing SupervisedProcess, port: UInt16) -> Bool {
-        for _ in 0..<3000 {
+    /// Whether somebody listens, soon.
+    private static func isListening(_ port: UInt16) -> Bool {
+        for _ in 0..<1000 {
             if let socket = connectToLoopback(port: port) {
                 close(socket)
                 return true
