@@ -153,15 +153,14 @@ final class CatalogsCheck: Sendable {
     }
 
     private func readAnew(_ object: ObjectID) throws -> [(ContentHash, Mount)] {
-        let file = scratch.appending("check-\(String(UInt64.random(in: 0 ... .max), radix: 36))")
-        // Its name goes at once, its content with the catalog.
-        defer { _ = file.withPlatformString { unlink($0) } }
-        try storage.unpack(object, to: file.string, limit: PublishingLimits.catalogBytes)
         var status = stat()
-        guard file.withPlatformString({ stat($0, &status) }) == 0 else {
-            throw PublishingError(.storage, "\(file) has vanished", cause: Errno(rawValue: errno))
+        let limit = PublishingLimits.catalogBytes
+        let catalog = try storage.withUnpacked(object, scratch: scratch, limit: limit) { file in
+            guard file.withPlatformString({ stat($0, &status) }) == 0 else {
+                throw PublishingError(.storage, "\(file) has vanished", cause: Errno(rawValue: errno))
+            }
+            return try FileCatalog(at: file)
         }
-        let catalog = try FileCatalog(at: file)
         var check = CatalogCheck(catalog)
         while let references = try check.step() {
             try Task.checkCancellation()

@@ -1,6 +1,5 @@
 internal import CASCore
 internal import Catalog
-internal import Glibc
 internal import Synchronization
 internal import SystemPackage
 
@@ -92,10 +91,8 @@ final class CatalogWalk: Sendable {
 /// A catalog of a storage, unpacked for as long as it is open.
 enum CatalogFile {
     static func open(_ object: ObjectID, in storage: LocalStorage, scratch folder: FilePath) throws -> FileCatalog {
-        let file = folder.appending("catalog-\(String(UInt64.random(in: 0 ... .max), radix: 36))")
-        // Its name goes at once, its content with the catalog.
-        defer { _ = file.withPlatformString { unlink($0) } }
-        try storage.unpack(object, to: file.string, limit: PublishingLimits.catalogBytes)
-        return try FileCatalog(at: file)
+        try storage.withUnpacked(object, scratch: folder, limit: PublishingLimits.catalogBytes) {
+            try FileCatalog(at: $0)
+        }
     }
 }

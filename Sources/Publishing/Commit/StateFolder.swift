@@ -40,6 +40,6 @@ package struct StateFolder: Sendable {
 
     /// A name in `scratch` that nobody else has.
     package func scratchFile(_ purpose: String) -> FilePath {
-        scratch.appending("\(purpose)-\(String(UInt64.random(in: 0 ... .max), radix: 36))")
+        scratch.appending("\(purpose)-\(FreeName.make())")
     }
 }

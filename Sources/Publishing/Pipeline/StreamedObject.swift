@@ -19,7 +19,7 @@ struct StreamedObject: ~Copyable {
     private var deflater: Deflater?
 
     init(in folder: String, algorithm: HashAlgorithm, compression: Compression) throws(PublishingError) {
-        let path = "\(folder)/\(String(UInt64.random(in: 0 ... .max), radix: 36))"
+        let path = "\(folder)/\(FreeName.make())"
         let deflater = try Self.deflater(for: compression)
         let descriptor = try Self.create(path)
         self.deflater = deflater

@@ -159,14 +159,13 @@ final class ObjectCopy: Sendable {
     }
 
     private func open(_ object: ObjectID, _ file: String, at path: RepositoryPath) throws -> FileCatalog {
-        let unpacked = state.scratchFile("catalog").string
-        // Its name goes at once, its content with the catalog.
-        defer { unlink(unpacked) }
-        try storage.unpack(object, from: file, to: unpacked, limit: PublishingLimits.catalogBytes)
-        do throws(CatalogError) {
-            return try FileCatalog(at: FilePath(unpacked))
-        } catch {
-            throw PublishingError(.corrupt, "catalog \(object) at \(path) cannot be read", cause: error)
+        let limit = PublishingLimits.catalogBytes
+        return try storage.withUnpacked(object, from: file, scratch: state.scratch, limit: limit) { unpacked in
+            do throws(CatalogError) {
+                return try FileCatalog(at: unpacked)
+            } catch {
+                throw PublishingError(.corrupt, "catalog \(object) at \(path) cannot be read", cause: error)
+            }
         }
     }
 

@@ -54,7 +54,7 @@ struct ScratchFile: ~Copyable {
         cplatform_close(descriptor)
     }
 
-    private static func freeName() -> String { "\(folder)/\(String(UInt64.random(in: 0 ... .max), radix: 36))" }
+    private static func freeName() -> String { "\(folder)/\(FreeName.make())" }
 
     /// Appends bytes.
     mutating func write(_ bytes: RawSpan) throws(PublishingError) {

@@ -1,5 +1,6 @@
 package import CASCore
 internal import CPlatform
+internal import SystemPackage
 
 #if canImport(Glibc)
     internal import Glibc
@@ -67,7 +68,7 @@ extension LocalStorage {
 
     /// A path for a scratch file of the caller's in the storage's file system, so that it can become an object.
     package func scratchPath() -> String {
-        "\(path)/data/txn/\(String(UInt64.random(in: 0 ... .max), radix: 36))"
+        "\(path)/data/txn/\(FreeName.make())"
     }
 
     /// The stored bytes of an object, as they are and unverified; `nil` when it is not there.
@@ -94,6 +95,18 @@ extension LocalStorage {
             unlink(target)
             throw error
         }
+    }
+
+    /// Verifies an object, unpacks it into a file for as long as the body runs, and lets that open it: the name is gone
+    /// then, the content with the last who has it open.
+    func withUnpacked<Result>(
+        _ object: ObjectID, from name: String? = nil, scratch folder: FilePath, limit: Int64,
+        _ body: (FilePath) throws -> Result
+    ) throws -> Result {
+        let file = folder.appending("\(object.kind)-\(FreeName.make())")
+        defer { _ = file.withPlatformString { unlink($0) } }
+        try unpack(object, from: name, to: file.string, limit: limit)
+        return try body(file)
     }
 
     /// Verifies an object and gives what it unpacks to; none of that is good before the call has returned.

@@ -16,10 +16,9 @@ struct HistoryObject {
     }
 
     init(_ hash: ContentHash, of repository: String, in storage: LocalStorage, scratch folder: FilePath) throws {
-        let file = folder.appending("history-\(String(UInt64.random(in: 0 ... .max), radix: 36))")
-        defer { _ = file.withPlatformString { unlink($0) } }
-        try storage.unpack(ObjectID(hash, kind: .history), to: file.string, limit: PublishingLimits.historyBytes)
-        let database = try HistoryDatabase(at: file)
+        let database = try storage.withUnpacked(
+            ObjectID(hash, kind: .history), scratch: folder, limit: PublishingLimits.historyBytes
+        ) { try HistoryDatabase(at: $0) }
         guard database.fqrn == repository else {
             throw PublishingError(.corrupt, "the history \(hash) is that of \(database.fqrn), not of \(repository)")
         }
