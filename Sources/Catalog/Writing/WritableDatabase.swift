@@ -71,9 +71,6 @@ package final class WritableDatabase {
     /// How many rows the last statement has changed.
     package var changes: Int { Int(sqlite3_changes(handle)) }
 
-    /// The number of the row that was inserted last.
-    package var lastRowID: Int64 { sqlite3_last_insert_rowid(handle) }
-
     /// Runs one query and decodes its first row; `nil` when there is none.
     package func row<Row>(
         of sql: String, _ values: [SQLValue] = [], _ decode: (SQLRow) throws(CatalogError) -> Row

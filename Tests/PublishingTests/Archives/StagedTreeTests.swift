@@ -82,6 +82,16 @@ struct StagedTreeTests {
         #expect(facts["/f"]?.mode == S_IFDIR | 0o750)
     }
 
+    @Test("a file in chunks that comes again, as by tar --append, is what it was last")
+    func duplicateInChunks() async throws {
+        let storage = try ArchiveStorage(chunkSizes: ChunkSizes(minimum: 1024, average: 2048, maximum: 4096))
+        let contents = (1...3).map { [UInt8](repeating: UInt8($0), count: 20_000 - $0) }
+        var tar = HandMadeTar()
+        for content in contents { tar.add("a", content: content) }
+        let tree = try await storage.stage(MemoryStream(tar.ended, label: "archive"))
+        #expect(try storage.facts(tree)[Array("/a".utf8)]?.content == contents[2])
+    }
+
     @Test("parents that no entry describes are made, as old as what they are made for")
     func parents() async throws {
         let facts = try await paths { $0.add("/a/./b//c", content: [1]) }
@@ -142,6 +152,10 @@ struct StagedTreeTests {
         await refused("hard link to a directory") { tar in
             tar.add("d/", type: "5")
             tar.add("x", type: "1", target: "d")
+        }
+        await refused("hard link in place of the directory of its target") { tar in
+            tar.add("d/x", content: [1])
+            tar.add("d", type: "1", target: "d/x")
         }
         await refused("hard link to the root") { $0.add("x", type: "1", target: "/") }
         await refused("root that is a symlink") { $0.add("./", type: "2", target: "/etc") }

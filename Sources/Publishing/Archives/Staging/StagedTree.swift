@@ -30,6 +30,8 @@ package final class StagedTree {
     /// The number of the layer that is being laid over the others, from 0.
     private var layer: Int64 = -1
     private var hasRoot = false
+    /// The number given last. None is given twice: the content of a file that is gone may still be on its way.
+    private var lastInode = StagedTree.root
     private var lastPlace: (path: [FileName], place: Place)?
 
     /// - Parameters:
@@ -87,7 +89,8 @@ package final class StagedTree {
         }
         let place = try directory(names, for: entry)
         let target = entry.kind == .hardlink ? try hardlinkTarget(of: entry) : nil
-        return try staging { () throws(CatalogError) -> Int64? in
+        var isDangling = false
+        let file = try staging { () throws(CatalogError) -> Int64? in
             for step in place.steps { try touch(step.parent, step.name) }
             let existing = try lookUp(place.inode, name.bytes)
             if let existing {
@@ -101,12 +104,17 @@ package final class StagedTree {
                 try remove(place.inode, name.bytes, existing)
             }
             let inode = if let target { target } else { try insert(entry) }
-            if target != nil { try database.run("UPDATE inode SET links=links+1 WHERE id=?", [.integer(inode)]) }
+            if target != nil {
+                try database.run("UPDATE inode SET links=links+1 WHERE id=?", [.integer(inode)])
+                isDangling = database.changes == 0
+            }
             try database.run(
                 "INSERT INTO name VALUES (?, ?, ?, ?)",
                 [.integer(place.inode), .blob(name.bytes), .integer(inode), .integer(layer)])
             return entry.kind == .file ? inode : nil
         }
+        guard !isDangling else { throw malformed(entry, "is a hard link to what it takes the place of") }
+        return file
     }
 
     /// Notes what the content of a file was stored as. A file that is gone meanwhile is passed over.
@@ -297,16 +305,17 @@ package final class StagedTree {
     }
 
     private func insert(_ entry: TarEntry) throws(CatalogError) -> Int64 {
+        lastInode += 1
         try database.run(
             """
-            INSERT INTO inode(mode, uid, gid, mtime, mtimens, device, target, xattrs, links)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)
+            INSERT INTO inode(id, mode, uid, gid, mtime, mtimens, device, target, xattrs, links)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
             """,
-            values(entry) + [
+            [.integer(lastInode)] + values(entry) + [
                 entry.device.map { .integer(Int64(bitPattern: $0.linux)) } ?? .null, .blob(entry.target),
                 StagingSchema.value(entry.xattrs),
             ])
-        return database.lastRowID
+        return lastInode
     }
 
     private func update(_ inode: Int64, _ entry: TarEntry) throws(CatalogError) {
