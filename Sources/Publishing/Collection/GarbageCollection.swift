@@ -288,7 +288,9 @@ private final class OpenCollection: Sendable {
         for hash in [manifest.certificate, manifest.history, manifest.metainfo, manifest.microCatalog] {
             if let hash { try kept.add(ObjectID(hash)) }
         }
-        let limit = min(epoch, cplatform_now() - age * 1_000_000_000)
+        // However great an age is given: nothing is older than 1970.
+        let now = cplatform_now()
+        let limit = min(epoch, now - min(max(0, age), now / 1_000_000_000) * 1_000_000_000)
         try await sweepPartitions { [storage] partition in
             let keep = try kept.hashes(in: partition)
             return try storage.objects(inFolder: partition).map(\.object).filter { !keep.contains($0.hash) }

@@ -121,6 +121,8 @@ struct CollectionTests {
         }
         #expect(try await collection(made, keeping: 10).run().deletedObjects == 0)
         var thorough = collection(made, keeping: 10)
+        thorough.orphanSeconds = .max
+        #expect(try await thorough.run().deletedObjects == 0)
         thorough.orphanSeconds = GarbageCollection.defaultOrphanSeconds
         #expect(try await thorough.run().deletedObjects == 9)
         #expect(try storage.contains(orphans[0].object))
