@@ -137,6 +137,24 @@ struct CatalogWriterTests {
         #expect(sizes[1] < sizes[0] / 4)
     }
 
+    @Test("rows and groups with the greatest numbers that there are end in an error, if anything")
+    func greatNumbers() throws {
+        let folder = try TemporaryFolder()
+        let file = folder.path("catalog")
+        let maker = try CatalogMaker(at: file)
+        try maker.add(.directory(.root))
+        try maker.add(.file("/a", size: 1, hash: Self.hash))
+        try maker.database.run("UPDATE catalog SET rowid=\(Int64.max), hardlinks=\(Int64(-1) << 32 | 1) WHERE name='a'")
+        try maker.finish()
+        let writer = try CatalogWriter(editing: file, at: .root)
+        #expect(try writer.highestHardlinkGroup() == .max)
+        let error = #expect(throws: CatalogError.self) { try writer.makeHardlinkGroup() }
+        #expect(error?.code == .tooLarge)
+        try writer.setProperty("TTL", "240")
+        let rows = try FileCatalog(at: FilePath(try writer.finish())).allRows()
+        #expect(rows.map(\.entry.rowID) == [1, 2])
+    }
+
     @Test("a directory of any size is listed by name while it is being changed")
     func listing() throws {
         let folder = try TemporaryFolder()

@@ -22,7 +22,8 @@ extension CatalogWriter {
             ($0.integer(0), $0.integer(1))
         }
         guard let (rows, last) = numbers else { return false }
-        return (last - rows) * 4 > last
+        // Whatever numbers a file gives its rows, this does not overflow.
+        return last > 0 && last - rows > last / 4
     }
 
     /// Copies all rows, in the order that they have, to a new file.

@@ -267,9 +267,14 @@ package final class CatalogWriter {
 
     /// A number for a new hardlink group.
     package func makeHardlinkGroup() throws(CatalogError) -> UInt32 {
-        let next = try highestHardlinkGroup() + 1
+        let (next, overflows) = try highestHardlinkGroup().addingReportingOverflow(1)
+        guard !overflows else { throw tooManyGroups }
         highestGroup = next
         return next
+    }
+
+    var tooManyGroups: CatalogError {
+        CatalogError(.tooLarge, "\(label) has used up all numbers for groups of hard links")
     }
 
     /// Takes note of groups that came with rows from another catalog.

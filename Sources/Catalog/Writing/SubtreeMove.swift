@@ -22,8 +22,10 @@ extension CatalogWriter {
         try takeRows(below: directory) { path, record, chunks throws(CatalogError) in
             var record = record
             if record.hardlinkGroup != 0 {
-                record.hardlinkGroup += offset
-                highest = max(highest, record.hardlinkGroup)
+                let (raised, overflows) = record.hardlinkGroup.addingReportingOverflow(offset)
+                guard !overflows else { throw other.tooManyGroups }
+                record.hardlinkGroup = raised
+                highest = max(highest, raised)
             }
             try other.insert(record, chunks: chunks, at: path)
         }
