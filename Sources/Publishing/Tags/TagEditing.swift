@@ -54,7 +54,8 @@ extension RepositoryWriter {
         let time = clock()
         let (file, old) = try unpackedRootCatalog(target.rootHash)
         defer { _ = file.withPlatformString { unlink($0) } }
-        guard old.schema.version > 2.3 else {
+        // Nobody could publish after it: 2.4 is only read.
+        guard old.schema.version > 2.4995 else {
             throw PublishingError(
                 .unsupported, "the root catalog of \"\(target.name)\" has a schema that is no longer written")
         }

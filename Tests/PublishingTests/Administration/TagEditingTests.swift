@@ -1,6 +1,7 @@
 import CASCore
 import CVMFS
 import Catalog
+import CatalogFixtures
 import LocalServers
 import Publishing
 import RevisionTrees
@@ -106,6 +107,21 @@ struct TagEditingTests {
         #expect(properties.previousRevision == before.rootCatalog)
         #expect(properties.revision == 6)
         try await made.check()
+    }
+
+    @Test("one cannot roll back to a schema that is only read")
+    func oldSchema() async throws {
+        let made = try await repository(2)
+        let file = made.folder.path + "/old-root"
+        let maker = try CatalogMaker(at: file, layout: .schema24)
+        try maker.add(.directory(.root))
+        try maker.finish()
+        let object = try RootObject(readFile(file) ?? [], kind: .catalog, algorithm: .sha1)
+        let root = try object.store(in: LocalStorage(at: made.storage.string))
+        try await tags(made).add("old", root: root)
+        let error = await #expect(throws: PublishingError.self) { try await tags(made).rollBack(to: "old") }
+        #expect(error?.code == .unsupported)
+        #expect(try await made.open().snapshot(.newest).revision == 2)
     }
 
     @Test("one step is undone without a name, a second one not")
