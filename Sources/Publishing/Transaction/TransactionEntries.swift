@@ -117,6 +117,10 @@ extension Transaction {
             if let parent = new.parent { try transaction.makeDirectories(parent, tree) }
             try tree.move(old, from: path, to: new)
             transaction.report.changed += 1
+            guard old.kind == .file else { return }
+            // A marker does where it comes to what it did where it was.
+            if path.name == NestedMarker.name, let parent = path.parent, !parent.isRoot { try tree.merge(parent) }
+            if new.name == NestedMarker.name, let parent = new.parent, !parent.isRoot { try tree.makeNested(parent) }
         }
     }
 

@@ -53,6 +53,26 @@ struct TransactionTests {
         #expect(try await fresh.defects() == [])
     }
 
+    @Test("a marker of a nested catalog that is moved ends one catalog, and begins another")
+    func movedMarker() async throws {
+        let fresh = try await FreshRepository()
+        let first = try await fresh.begin()
+        for name in ["a", "b"] { try await first.addFile(RepositoryPath("/\(name)/file"), Array(name.utf8)) }
+        try await first.addFile("/a/.cvmfscatalog", [])
+        try await first.commit()
+        for (path, new) in [("/a/.cvmfscatalog", "/b/.cvmfscatalog"), ("/b/.cvmfscatalog", "/plain")] {
+            let transaction = try await fresh.begin()
+            try await transaction.rename(RepositoryPath(path), to: RepositoryPath(new))
+            try await transaction.commit()
+            let snapshot = try await fresh.snapshot()
+            #expect(try await snapshot.nestedCatalog(at: snapshot.entry(at: "/a")) == nil)
+            let isNested = try await snapshot.nestedCatalog(at: snapshot.entry(at: "/b")) != nil
+            #expect(isNested == (new != "/plain"))
+            #expect(try await snapshot.file("/a/file").readAll() == Array("a".utf8))
+            #expect(try await fresh.defects() == [])
+        }
+    }
+
     @Test("a directory is published, and again nothing; --force and a tag make a revision")
     func directory() async throws {
         let fresh = try await FreshRepository()
