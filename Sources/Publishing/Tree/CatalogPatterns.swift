@@ -104,7 +104,8 @@ extension WritableTree {
         var found: [RepositoryPath] = []
         var rows = try catalog.rows(in: directory)
         while let (name, record) = try rows.next() {
-            guard record.isDirectory, record.role != .bindMountpoint,
+            // A hidden directory is the repository's own, as is /.cvmfs.
+            guard record.isDirectory, record.role != .bindMountpoint, !record.isHidden,
                 CatalogPatterns.matches(name.bytes, pattern.bytes)
             else { continue }
             found.append(directory.appending(name))

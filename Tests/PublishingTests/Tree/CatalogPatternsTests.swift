@@ -1,4 +1,5 @@
 import CVMFS
+import Catalog
 import Testing
 
 @testable import Publishing
@@ -60,5 +61,24 @@ struct CatalogPatternsTests {
         try await second.commit()
         #expect(try await fresh.snapshot().entry(at: "/sw/a/.cvmfscatalog").isHidden)
         #expect(try await fresh.defects() == [])
+    }
+
+    @Test("what the repository shows of its tags matches no pattern")
+    func virtualDirectory() async throws {
+        var repository = try TreeRepository()
+        try await repository.change { tree, pipeline in
+            var hidden = EntryRecord.directory(permissions: 0o555, mtime: 1)
+            hidden.isHidden = true
+            try tree.insert(hidden, at: "/.cvmfs")
+            for path: RepositoryPath in ["/.cvmfs/snapshots", "/a", "/a/b"] {
+                try tree.insert(.directory(mtime: 1), at: path)
+            }
+            let empty = try await pipeline.store(BytesSource([]))
+            let unmatched = try tree.nest(CatalogPatterns(Array("/*\n/*/*\n/.cvmfs/*\n".utf8)), empty: empty)
+            #expect(unmatched == ["/.cvmfs/*"])
+        }
+        let nested = try await repository.nestedCatalogs()
+        #expect(nested == ["/a", "/a/b"])
+        #expect(try await repository.defects() == [])
     }
 }
