@@ -79,6 +79,8 @@ public struct Replica: Sendable {
             throw PublishingError(.locked, "garbage is being collected in \(path): wait until it is done")
         }
         defer { collection.unlock() }
+        // Also where this copy fails, or one before was killed.
+        defer { try? storage.remove(RootFile.isSnapshotting) }
         try storage.removeAbandoned()
         for file in try LocalFile.names(in: state.scratch) ?? [] {
             _ = state.scratch.appending(file).withPlatformString { unlink($0) }
@@ -151,7 +153,6 @@ public struct Replica: Sendable {
         try writeReflog(manifest, roots, storage, state)
         if let whitelist = remote.whitelist { try replaceWhitelist(whitelist, storage) }
         try storage.replace(RootFile.manifest, with: remote.manifest)
-        try storage.remove(RootFile.isSnapshotting)
         return copy.result
     }
 

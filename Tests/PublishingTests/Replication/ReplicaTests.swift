@@ -120,6 +120,7 @@ struct ReplicaTests {
             if code == nil { break }
             #expect(code == .network)
             #expect(readFile("\(folder.path)/replica/.cvmfspublished") == nil)
+            #expect(readFile("\(folder.path)/replica/.cvmfs_is_snapshotting") == nil)
             asked += min(answered, transport.requests.count)
         }
         #expect(rounds > 3)
