@@ -26,6 +26,8 @@ public actor Transaction {
     /// `nil` when the transaction is over.
     private var tree: WritableTree?
     private var isBusy = false
+    /// Whether a call has failed in the middle of its changes, which nobody wants to publish.
+    var isHalfDone = false
 
     // MARK: Beginning
 
@@ -129,7 +131,10 @@ public actor Transaction {
         try makeRoom(at: path, tree)
         let isNested = nests && !path.isRoot
         var sync = TreeSync(tree, pipeline, at: path, progress: options.progress)
+        let wasHalfDone = isHalfDone
+        isHalfDone = true
         let report = try await sync.run(&source, nestsTop: isNested)
+        isHalfDone = wasHalfDone
         if isNested { try tree.nestUnasked(path, automatic: false, empty: try await storeEmpty()) }
         self.report.add(report)
         options.reached(.synced)
@@ -156,7 +161,8 @@ public actor Transaction {
     ///   - description: of the tag.
     ///   - force: publishes a revision also when nothing was changed.
     /// - Returns: the new manifest; `nil` when nothing was changed, and so nothing is published.
-    /// - Throws: `PublishingError`. The newest revision is as it was then.
+    /// - Throws: `PublishingError`: `invalidArgument` after a call that has failed in the middle of its changes. The
+    ///   newest revision is as it was then.
     @discardableResult
     public nonisolated func commit(
         tag: String? = nil, description: String = "", force: Bool = false
@@ -175,6 +181,10 @@ public actor Transaction {
     }
 
     private func commit(_ tree: WritableTree, _ tags: [NewTag], force: Bool) async throws -> Manifest? {
+        guard !isHalfDone else {
+            throw PublishingError(
+                .invalidArgument, "nothing is published: a call of this transaction has failed in the middle")
+        }
         // A name that cannot be had is to fail before the work.
         let known = try writer.tags()
         for tag in tags { try known.checkNew(tag.name) }
@@ -262,6 +272,8 @@ public actor Transaction {
         do {
             return try await body(self, tree)
         } catch let error as CatalogError {
+            // Nothing says how far the catalog's file was written.
+            isHalfDone = true
             throw PublishingError(error)
         }
     }

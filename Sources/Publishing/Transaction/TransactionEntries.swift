@@ -115,7 +115,10 @@ extension Transaction {
             }
             if let there = try tree.record(at: new) { try transaction.remove(there, at: new, tree) }
             if let parent = new.parent { try transaction.makeDirectories(parent, tree) }
+            let wasHalfDone = transaction.isHalfDone
+            transaction.isHalfDone = true
             try tree.move(old, from: path, to: new)
+            transaction.isHalfDone = wasHalfDone
             transaction.report.changed += 1
             guard old.kind == .file else { return }
             // A marker does where it comes to what it did where it was.

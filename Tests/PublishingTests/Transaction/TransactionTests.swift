@@ -112,6 +112,33 @@ struct TransactionTests {
         #expect(try FileNames.list(left) == [])
     }
 
+    @Test("what has failed in the middle is not published")
+    func halfDone() async throws {
+        struct FailingSource: TreeSource {
+            let label = "a source that fails"
+            var left = [("/", EntryKind.directory), ("/a", .directory), ("/b", .fifo)]
+
+            mutating func next() throws -> SourceEntry? {
+                guard !left.isEmpty else { throw PublishingError(.source, label) }
+                let (path, kind) = left.removeFirst()
+                return SourceEntry(path: RepositoryPath(path), kind: kind, permissions: 0o755)
+            }
+        }
+        let fresh = try await FreshRepository()
+        let first = try await fresh.begin()
+        try await first.addFile("/kept", [1])
+        let root = try await first.commit()?.rootCatalog
+        let second = try await fresh.begin()
+        await #expect(throws: PublishingError.self) { try await second.sync(at: "/") { FailingSource() } }
+        let error = await #expect(throws: PublishingError.self) { try await second.commit(force: true) }
+        #expect(error?.code == .invalidArgument)
+        let snapshot = try await fresh.snapshot()
+        #expect(snapshot.rootHash == root)
+        _ = try await snapshot.entry(at: "/kept")
+        let third = try await fresh.begin()
+        #expect(try await third.commit() == nil)
+    }
+
     @Test("what makes no sense is refused, and says why")
     func refused() async throws {
         let fresh = try await FreshRepository()
