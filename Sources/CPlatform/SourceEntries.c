@@ -10,6 +10,7 @@
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #endif
 
 int cplatform_entry_at(int folder, const char *name, cplatform_entry *entry) {
@@ -92,5 +93,30 @@ int64_t cplatform_get_link_xattr(int folder, const char *entry, const char *name
     int failure = errno;
     close(file);
     return length < 0 ? -failure : length;
+#endif
+}
+
+int cplatform_type_keeps_times(uint32_t type) {
+    switch (type) {
+    case 0x73717368: // squashfs
+    case 0xE0F5E1E2: // erofs
+    case 0x00009660: // isofs
+    case 0x15013346: // udf
+    case 0x28CD3D45: // cramfs
+    case 0x00007275: // romfs
+    case 0x65735546: // fuse
+        return 0;
+    default:
+        return 1;
+    }
+}
+
+int cplatform_times_are_kept(int file) {
+#ifdef __linux__
+    struct statfs found;
+    return fstatfs(file, &found) == 0 && cplatform_type_keeps_times((uint32_t)found.f_type);
+#else
+    (void)file;
+    return 1;
 #endif
 }

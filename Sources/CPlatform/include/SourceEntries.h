@@ -28,4 +28,11 @@ int64_t cplatform_list_link_xattrs(int folder, const char *entry, void *names, i
 /// The length of an extended attribute's value. -ERANGE when it does not fit.
 int64_t cplatform_get_link_xattr(int folder, const char *entry, const char *name, void *value, int64_t count);
 
+/// Whether a file's time of the last change comes from a kernel that saw the change. In the file systems of images it
+/// comes from whoever made the image, and those that programs serve make up times and numbers as they like: there
+/// another file may have all numbers of an earlier one. 1 or 0.
+int cplatform_times_are_kept(int file);
+/// The same by the type of a file system, as statfs(2) of Linux has it.
+int cplatform_type_keeps_times(uint32_t type);
+
 #endif

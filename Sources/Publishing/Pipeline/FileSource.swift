@@ -76,7 +76,9 @@ package final class FileSource: ContentSource {
         // A change right after this one could carry the same times, whose resolution is that of the kernel's clock: a
         // file that was touched just now is not recognised another time.
         let settled = opened - FileIdentity.settlingNanoseconds
-        return now == identity && now.modified < settled && now.changed < settled ? now : nil
+        // Nor is one whose times nobody vouches for.
+        guard now == identity, now.modified < settled, now.changed < settled else { return nil }
+        return cplatform_times_are_kept(descriptor) != 0 ? now : nil
     }
 
     private static func failure(_ label: String, _ what: String) -> PublishingError {

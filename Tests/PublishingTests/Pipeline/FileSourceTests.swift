@@ -1,4 +1,5 @@
 import CASCore
+import CPlatform
 import Glibc
 import LocalServers
 import Testing
@@ -49,6 +50,21 @@ struct FileSourceTests {
                 #expect(error.code == .changed)
                 #expect(error.message.contains(path))
             }
+        }
+    }
+
+    @Test("a file of an image or of a server is not recognised another time: nobody vouches for its times")
+    func keptTimes() {
+        let file = open("/proc/self/stat", O_RDONLY)
+        defer { close(file) }
+        #expect(cplatform_times_are_kept(file) == 1)
+        #expect(cplatform_times_are_kept(-1) == 0)
+        // ext4, xfs, btrfs, tmpfs, overlayfs.
+        for type: UInt32 in [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x794C_7630] {
+            #expect(cplatform_type_keeps_times(type) == 1)
+        }
+        for type: UInt32 in [0x7371_7368, 0xE0F5_E1E2, 0x9660, 0x1501_3346, 0x28CD_3D45, 0x7275, 0x6573_5546] {
+            #expect(cplatform_type_keeps_times(type) == 0)
         }
     }
 
