@@ -1,12 +1,20 @@
 import Dispatch
 import Glibc
+import Synchronization
+import Testing
 
 /// A shell script in a process of its own: whoever uses a mount must not be its server, which would wait for itself.
+///
+/// It is gone with this object, also when a test fails before it has waited for its end.
 final class Command: Sendable {
     struct Failure: Error { let message: String }
 
+    /// Far beyond what any script here takes, in milliseconds.
+    private static let patience = 240_000
+
     let process: pid_t
     private let log: String
+    private let isReaped = Atomic(false)
 
     /// - Parameters:
     ///   - descriptors: are 10, 11 and so on in the process.
@@ -20,8 +28,11 @@ final class Command: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o644)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
-        for (index, descriptor) in descriptors.enumerated() {
-            posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(10 + index))
+        // From far above all targets, so that no target overwrites a later source.
+        let sources = descriptors.map { fcntl($0, F_DUPFD_CLOEXEC, 100) }
+        defer { for source in sources { close(source) } }
+        for (index, source) in sources.enumerated() {
+            posix_spawn_file_actions_adddup2(&actions, source, Int32(10 + index))
         }
         // Threads of Swift's pool block most signals, and a child would inherit that.
         var attributes = posix_spawnattr_t()
@@ -30,9 +41,14 @@ final class Command: Sendable {
         var none = sigset_t()
         sigemptyset(&none)
         posix_spawnattr_setsigmask(&attributes, &none)
+        // What runs in the background of a script ignores SIGINT, and would a child of it, too.
+        var all = sigset_t()
+        sigfillset(&all)
+        posix_spawnattr_setsigdefault(&attributes, &all)
         // A group of its own, so that all of a script can be ended.
         posix_spawnattr_setpgroup(&attributes, 0)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
+        posix_spawnattr_setflags(
+            &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP))
         let copies = ([program] + arguments).map { strdup($0) }
         defer { for copy in copies { free(copy) } }
         var child: pid_t = 0
@@ -56,15 +72,34 @@ final class Command: Sendable {
     /// What it has printed by now.
     var output: String { Files.text(log) }
 
-    func ended() async -> (status: Int32, output: String) {
-        let process = process
-        let status = await Blocking.run { () -> Int32 in
-            var status: Int32 = 0
-            while waitpid(process, &status, 0) < 0, errno == EINTR {}
-            return status
+    /// How it ended, as a shell has it: the exit code, or 128 and the signal. What does not end is a failure, and killed.
+    func ended(sourceLocation: SourceLocation = #_sourceLocation) async -> (status: Int32, output: String) {
+        let status = await Blocking.run { [self] in reaped(within: Self.patience) }
+        guard let status else {
+            Issue.record("a program does not end; it has printed: \(output)", sourceLocation: sourceLocation)
+            return (-1, output)
         }
-        // As a shell has it: the exit code, or 128 and the signal.
         return (status & 0x7f == 0 ? status >> 8 : 128 + status & 0x7f, output)
+    }
+
+    deinit {
+        guard !isReaped.load(ordering: .acquiring) else { return }
+        signal(SIGKILL)
+        // Who waits for a mount that nobody serves cannot even be killed.
+        _ = reaped(within: 1000)
+    }
+
+    private func reaped(within milliseconds: Int) -> Int32? {
+        for _ in 0..<milliseconds {
+            var status: Int32 = 0
+            let found = waitpid(process, &status, WNOHANG)
+            if found == process || found < 0 && errno == ECHILD {
+                isReaped.store(true, ordering: .releasing)
+                return status
+            }
+            usleep(1000)
+        }
+        return nil
     }
 }
 
@@ -104,7 +139,16 @@ func oneOf(_ attempts: Int, _ isKept: () async throws -> Bool) async throws -> B
     return false
 }
 
-/// Waits until something holds, as long as it takes: a test that never gets there is ended from outside.
-func eventually(_ condition: @Sendable () -> Bool) async {
-    while !condition(), !Task.isCancelled { await Blocking.run { _ = usleep(1000) } }
+/// Waits until something holds that other threads or processes bring about; what never comes is a failure.
+func eventually(
+    sourceLocation: SourceLocation = #_sourceLocation, _ condition: @Sendable () -> Bool
+) async {
+    let end = ContinuousClock.now + .seconds(120)
+    while !condition(), !Task.isCancelled {
+        guard ContinuousClock.now < end else {
+            Issue.record("what was waited for has not come about", sourceLocation: sourceLocation)
+            return
+        }
+        await Blocking.run { _ = usleep(1000) }
+    }
 }

@@ -91,7 +91,11 @@ extension MountTests {
             _ = try await Command.run("ls -l $M", in: folder)
             #expect(session.requests(ofKind: 1) + session.requests(ofKind: 44) > 0)
             #expect(try session.prune(nodes))
-            await eventually { nodes.allSatisfy { files.lookups(of: $0) == 0 } }
+            // One that somebody holds just then, as whoever looks for memory does, is passed over.
+            await eventually {
+                _ = try? session.prune(nodes)
+                return nodes.allSatisfy { files.lookups(of: $0) == 0 }
+            }
             try session.unmount()
             await session.ended()
         }
