@@ -183,6 +183,8 @@ extension MountTests {
                 mknod $folder/fuse c 10 229 && chmod 666 $folder/fuse && mount --bind $folder/fuse /dev/fuse || exit 77
                 as="setpriv --reuid 65534 --regid 65534 --clear-groups"
                 export HOME=$folder
+                # Not that of another user, where this one may not write.
+                unset XDG_RUNTIME_DIR
                 # The program may lie where others cannot look.
                 $as test -x $tool && $as test -x /usr/bin/fusermount3 && $as test -w /dev/fuse || exit 77
                 $as $tool mount $3 $folder/mountpoint --daemon --key $folder/key.pub --cache $folder/users-cache

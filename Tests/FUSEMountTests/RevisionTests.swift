@@ -37,6 +37,12 @@ extension MountTests {
             #expect(try ProbeRun.run("/bin/cat", [mount.path("/a/added")]).status != 0)
             let holder = try RunningProbe(ProbeRun.probe, ["hold", mount.path("/a/changed")])
             #expect(eventually { holder.output.contains("open") })
+            // The kernel forgets folders when its memory is short, but not those of open files.
+            let steady = try #require(tree.contents.keys.first { $0.hasPrefix("/steady1/") })
+            let others = try [steady, "/nested/x/changed"].map {
+                try RunningProbe(ProbeRun.probe, ["hold", mount.path($0)])
+            }
+            #expect(eventually { others.allSatisfy { $0.output.contains("open") } })
 
             try tree.file("/a/changed", Array("new, and longer".utf8))
             tree.remove("/a/removed")
@@ -59,6 +65,10 @@ extension MountTests {
             // What was open before is what it was.
             try holder.tell("read")
             #expect(try holder.wait().lines.last == MountedTree.sha256(Array("old".utf8)))
+            for other in others {
+                try other.tell("read")
+                #expect(try other.wait().status == 0)
+            }
             // Only the folders of the two catalogs that are different were looked at.
             let change = try #require(status.lastChange)
             #expect(change[1] < change[0])

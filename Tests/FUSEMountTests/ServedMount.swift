@@ -74,10 +74,10 @@ final class RunningProbe {
     }
 
     deinit {
-        if process.isRunning {
-            kill(process.processIdentifier, SIGKILL)
-            process.waitUntilExit()
-        }
+        guard process.isRunning else { return }
+        kill(process.processIdentifier, SIGKILL)
+        // Who waits for a mount that does not answer cannot even be killed.
+        for _ in 0..<1000 where process.isRunning { usleep(1000) }
     }
 
     var isRunning: Bool { process.isRunning }
@@ -89,7 +89,12 @@ final class RunningProbe {
 
     func tell(_ line: String) throws { try input.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8)) }
 
+    /// Waits for its end; what does not end within some minutes, far beyond what any of them takes, is a failure.
     func wait() throws -> ProbeRun {
+        for _ in 0..<240_000 where process.isRunning { usleep(1000) }
+        guard !process.isRunning else {
+            throw MountTestError("\(process.executableURL?.path ?? "a program") does not end: \(output)")
+        }
         process.waitUntilExit()
         return ProbeRun(
             status: process.terminationStatus, output: output,
@@ -102,6 +107,15 @@ struct MountTestError: Error, CustomStringConvertible {
     let description: String
 
     init(_ description: String) { self.description = description }
+}
+
+/// Whether a process has ended; one that its parent has not asked about yet has.
+func isGone(_ process: pid_t) -> Bool {
+    guard kill(process, 0) == 0 else { return true }
+    guard let line = readFile("/proc/\(process)/stat") else { return true }
+    // The state stands behind the name, which may have blanks and parentheses.
+    let state = String(decoding: line, as: UTF8.self).split(separator: ")").last?.split(separator: " ").first
+    return state == "Z" || state == "X"
 }
 
 /// Waits until something holds that another process brings about; a minute at most.
@@ -139,7 +153,7 @@ struct ServedMount: ~Copyable {
         let log = folder.path + "/output.log"
         let isMounted = eventually {
             let text = String(decoding: readFile(log) ?? [], as: UTF8.self)
-            return text.contains("is mounted at") || kill(keeper.pid, 0) != 0
+            return text.contains("is mounted at") || isGone(keeper.pid)
         }
         let text = String(decoding: readFile(log) ?? [], as: UTF8.self)
         guard isMounted, text.contains("is mounted at") else {

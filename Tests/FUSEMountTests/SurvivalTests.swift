@@ -109,7 +109,7 @@ extension MountTests {
                 let mount = try tree.mount()
                 let worker = try mount.status().process
                 kill(mount.keeperProcess, SIGKILL)
-                #expect(eventually { kill(worker, 0) != 0 })
+                #expect(eventually { isGone(worker) })
                 #expect(try ProbeRun.run("/bin/mountpoint", ["-q", mount.mountpoint]).status != 0)
             }
             do {
