@@ -90,7 +90,7 @@ struct LazyContainerTests {
         let script = "echo >/out/ready; until test -e /out/go; do :; done; cat /etc/name >/out/old; ls /etc >/out/list"
         let running = try await Self.start(
             script, in: repository.snapshot().image(at: "/one"), of: repository, store, out: out.path)
-        while readFile(out.path + "/ready") == nil { await Task.yield() }
+        try await until { readFile(out.path + "/ready") != nil }
         try made.maker.file("/one/etc/name", Array("changed\n".utf8))
         try made.maker.file("/one/etc/new", [1])
         try made.publish()
@@ -115,7 +115,7 @@ struct LazyContainerTests {
         let image = try await repository.snapshot().image(at: "/one")
         let script = "echo >/out/ready; until test -e /out/go; do :; done; cat /never/read >/out/read"
         let running = try await Self.start(script, in: image, of: repository, store, out: out.path)
-        while readFile(out.path + "/ready") == nil { await Task.yield() }
+        try await until { readFile(out.path + "/ready") != nil }
         try await image.complete(in: store)
         try runToEnd(
             "/bin/mv", ["\(made.folder.path)/\(ProvisionedRepository.name)", made.folder.path + "/gone"],

@@ -33,6 +33,14 @@ struct RootTests {
             self.state = state
         }
 
+        deinit {
+            // Of a test that failed before it had removed them.
+            for (root, _) in (try? provisioner.roots()) ?? [] {
+                try? provisioner.remove(FilePath(root.target), isForced: true)
+            }
+            _ = try? provisioner.clean()
+        }
+
         func provision(_ name: String, isReadOnly: Bool = false) async throws -> ProvisionedRoot {
             let image = try await made.open().snapshot().image(at: "/one")
             let mount = MountConfiguration(
@@ -106,7 +114,7 @@ struct RootTests {
                     done; true
                     """, "sh", try socket(of: control.folder.socket),
                 ], log: "/dev/null")
-            while control.isAlive { await Task.yield() }
+            try await until { !control.isAlive }
             #expect(try setting.provisioner.roots().map(\.state) == [.dead, .dead])
             #expect(try setting.provisioner.clean().count == 2)
             #expect(try setting.leftovers().isEmpty && setting.mounts().isEmpty)
@@ -132,15 +140,16 @@ struct RootTests {
                     "$1" provision "$2" /one "$3/a" --key "$3/key.pub" --cache "$3/cache" --state "$3/state" &
                     sleep "$4"
                     kill -9 $!
-                    # Until a look finds nobody: who is killed may just have started another.
-                    found=yes
-                    while [ -n "$found" ]; do
-                        found=
+                    # Until two looks find nobody: who is killed may just have started another, and who starts has
+                    # neither name nor environment for a moment.
+                    empty=0
+                    while [ $empty -lt 2 ]; do
+                        empty=$((empty + 1))
                         for process in /proc/[0-9]*; do
-                            [ "${process#/proc/}" = $$ ] && continue
-                            tr '\\0' '\\n' <"$process/environ" 2>/dev/null | grep -qx "CVMFS_TEST=$3" || continue
-                            [ "$(cat "$process/comm")" = cvmfs ] && kill -9 "${process#/proc/}" && found=yes
-                        done
+                            read -r name <"$process/comm" && [ "$name" = cvmfs ] || continue
+                            grep -zqx "CVMFS_TEST=$3" "$process/environ" || continue
+                            kill -9 "${process#/proc/}" && empty=0
+                        done 2>/dev/null
                     done
                     wait; true
                     """, "sh", Self.program, setting.made.server, folder, "\(delay)",
