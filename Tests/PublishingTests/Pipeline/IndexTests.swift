@@ -1,4 +1,5 @@
 import CASCore
+import CPlatform
 import FixtureTrees
 import Glibc
 import LocalServers
