@@ -51,8 +51,12 @@ public struct GarbageCollection: Sendable {
         clock: @escaping @Sendable () -> UnixTime = WallClock.now,
         progress: @escaping @Sendable (CollectionReport) -> Void = { _ in }
     ) async throws -> CollectionReport {
-        let collection = try await BlockingPool.shared.run { try OpenCollection(self) }
-        return try await collection.run(at: clock(), progress)
+        do {
+            let collection = try await BlockingPool.shared.run { try OpenCollection(self) }
+            return try await collection.run(at: clock(), progress)
+        } catch let error as CatalogError {
+            throw PublishingError(error, "what \(repository) is to keep cannot be read")
+        }
     }
 }
 

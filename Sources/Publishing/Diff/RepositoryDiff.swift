@@ -52,18 +52,25 @@ public struct RepositoryDiff: Sendable {
     public func run(
         from old: String, to new: String, _ body: @escaping @Sendable (PathDifference) throws -> Void
     ) async throws {
-        try await BlockingPool.shared.run {
-            let stored = try StoredRepository(repository, at: storage)
-            let roots = (try stored.root(named: old), try stored.root(named: new))
-            guard roots.0 != roots.1 else { return }
-            let scratch = try ReadingScratch()
-            let open = { (hash: ContentHash) in
-                try CatalogFile.open(ObjectID(hash, kind: .catalog), in: stored.storage, scratch: scratch.path)
-            }
-            var comparison = TreeComparison(
-                old: try open(roots.0), new: try open(roots.1), open: open, report: body)
-            try comparison.run()
+        do {
+            try await BlockingPool.shared.run { try compare(old, new, body) }
+        } catch let error as CatalogError {
+            throw PublishingError(error, "the catalogs of \(repository) cannot be read")
         }
+    }
+
+    private func compare(
+        _ old: String, _ new: String, _ body: @escaping (PathDifference) throws -> Void
+    ) throws {
+        let stored = try StoredRepository(repository, at: storage)
+        let roots = (try stored.root(named: old), try stored.root(named: new))
+        guard roots.0 != roots.1 else { return }
+        let scratch = try ReadingScratch()
+        let open = { (hash: ContentHash) in
+            try CatalogFile.open(ObjectID(hash, kind: .catalog), in: stored.storage, scratch: scratch.path)
+        }
+        var comparison = TreeComparison(old: try open(roots.0), new: try open(roots.1), open: open, report: body)
+        try comparison.run()
     }
 }
 

@@ -33,7 +33,7 @@ public struct RepositoryTags: Sendable {
 
     /// All tags, the newest revision first.
     public func list() async throws -> [Tag] {
-        try await BlockingPool.shared.run {
+        try await reading {
             try StoredRepository(repository, at: storage).tags().sortedTags.reversed()
         }
     }
@@ -69,11 +69,19 @@ public struct RepositoryTags: Sendable {
         _ body: @escaping @Sendable (RepositoryWriter) throws -> Result
     ) async throws -> Result {
         guard let keys else { throw PublishingError(.keys, "changing tags needs the keys: name their folder") }
-        return try await BlockingPool.shared.run {
+        return try await reading {
             let folder = try KeyFolder(at: keys, repository: repository, storage: storage)
             let writer = try RepositoryWriter.open(repository, storage: storage, keys: folder)
             defer { writer.close() }
             return try body(writer)
+        }
+    }
+
+    private func reading<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+        do {
+            return try await BlockingPool.shared.run(body)
+        } catch let error as CatalogError {
+            throw PublishingError(error, "the catalogs or tags of \(repository) cannot be read")
         }
     }
 }

@@ -280,14 +280,14 @@ public actor Transaction {
 }
 
 extension PublishingError {
-    /// What is wrong with a catalog, or with the disk that it is to be written to.
-    init(_ error: CatalogError) {
+    /// What is wrong with a catalog, or with the disk that it is on.
+    init(_ error: CatalogError, _ message: String = "the repository's catalogs cannot be changed") {
         let code: Code =
             switch error.code {
             case .io, .system: .storage
             case .unsupportedSchema: .unsupported
             default: .corrupt
             }
-        self.init(code, "the repository's catalogs cannot be changed", cause: error)
+        self.init(code, message, cause: error)
     }
 }

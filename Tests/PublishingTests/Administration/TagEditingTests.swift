@@ -109,6 +109,26 @@ struct TagEditingTests {
         try await made.check()
     }
 
+    @Test("a catalog that is none is a damaged repository to all that read it")
+    func noCatalog() async throws {
+        let made = try await repository(1)
+        let writer = try made.writer()
+        let object = try RootObject(Array("no catalog".utf8), kind: .catalog, algorithm: .sha1)
+        try writer.commit(
+            NewRevision(
+                rootCatalog: object.store(in: writer.storage), rootCatalogSize: 10, revision: 2, lastModified: 1))
+        writer.close()
+        let tags = tags(made)
+        for attempt: @Sendable () async throws -> Void in [
+            { try await tags.add("x") },
+            { try await RepositoryDiff(of: tags.repository, storage: tags.storage).run(from: "1", to: "2") { _ in } },
+            { _ = try await GarbageCollection(of: tags.repository, storage: tags.storage).run() },
+        ] {
+            let error = await #expect(throws: PublishingError.self) { try await attempt() }
+            #expect(error?.code == .corrupt)
+        }
+    }
+
     @Test("one cannot roll back to a schema that is only read")
     func oldSchema() async throws {
         let made = try await repository(2)
