@@ -102,7 +102,7 @@ public struct Replica: Sendable {
             report.isUnchanged = true
             if let whitelist = remote.whitelist { try replaceWhitelist(whitelist, storage) }
         } else {
-            report = try await copy(remote, isFirst: old == nil, storage, state, progress)
+            report = try await copy(remote, after: old?.manifest, storage, state, progress)
         }
         report.revision = remote.trusted.manifest.revision
         report.rootHash = remote.trusted.manifest.rootCatalog
@@ -112,7 +112,7 @@ public struct Replica: Sendable {
     }
 
     private func copy(
-        _ remote: RemoteState, isFirst: Bool, _ storage: LocalStorage, _ state: StateFolder,
+        _ remote: RemoteState, after old: Manifest?, _ storage: LocalStorage, _ state: StateFolder,
         _ progress: @escaping @Sendable (ReplicationReport) -> Void
     ) async throws -> ReplicationReport {
         let manifest = remote.trusted.manifest
@@ -132,12 +132,15 @@ public struct Replica: Sendable {
             tags = try self.tags(object, storage, state)
         }
         var roots = [manifest.rootCatalog]
-        var previous = try await copy.copy(
-            root: manifest.rootCatalog, size: manifest.rootCatalogSize, mayBeGone: false)
-        // What was published since the last time; the first copy begins with the newest.
-        while !isFirst, let root = previous, roots.count < ReplicationLimits.predecessors, !roots.contains(root) {
-            previous = try await copy.copy(root: root, size: nil, mayBeGone: true)
-            if try storage.contains(ObjectID(root, kind: .catalog)) { roots.append(root) }
+        try await copy.copy(root: manifest.rootCatalog, size: manifest.rootCatalogSize, mayBeGone: false)
+        // What was published since the last time that all was copied; the first copy begins with the newest.
+        let before = try old.map { try reflog(storage, state).read($0).references } ?? [:]
+        while old != nil, roots.count < ReplicationLimits.predecessors, let last = roots.last,
+            suspects || before[last] == nil, let root = try predecessor(of: last, storage, state), !roots.contains(root)
+        {
+            try await copy.copy(root: root, size: nil, mayBeGone: true)
+            guard try storage.contains(ObjectID(root, kind: .catalog)) else { break }
+            roots.append(root)
         }
         for tag in tags where !roots.contains(tag.rootHash) {
             try await copy.copy(root: tag.rootHash, size: tag.size, mayBeGone: manifest.isGarbageCollectable)
@@ -157,6 +160,22 @@ public struct Replica: Sendable {
     }
 
     // MARK: Parts
+
+    private func reflog(_ storage: LocalStorage, _ state: StateFolder) -> Reflog {
+        Reflog(repository: name, storage: storage, state: state, scratch: state.scratch)
+    }
+
+    /// The root catalog that one which is here succeeds.
+    private func predecessor(
+        of root: ContentHash, _ storage: LocalStorage, _ state: StateFolder
+    ) throws -> ContentHash? {
+        do {
+            return try CatalogFile.open(ObjectID(root, kind: .catalog), in: storage, scratch: state.scratch)
+                .properties.previousRevision
+        } catch let error as CatalogError {
+            throw PublishingError(error, "the catalog \(root) cannot be read")
+        }
+    }
 
     private func checkPermission() async throws {
         let sink = MemorySink(limit: Int(ReplicationLimits.markerBytes))
@@ -225,7 +244,7 @@ public struct Replica: Sendable {
     private func writeReflog(
         _ manifest: Manifest, _ roots: [ContentHash], _ storage: LocalStorage, _ state: StateFolder
     ) throws {
-        let reflog = Reflog(repository: name, storage: storage, state: state, scratch: state.scratch)
+        let reflog = reflog(storage, state)
         var content = try reflog.read(manifest)
         let now = clock()
         for root in roots { content.add(ObjectID(root, kind: .catalog), at: now) }

@@ -212,6 +212,30 @@ struct ReplicaTests {
         #expect(await code { _ = try await moved.pull() } == .noRepository)
     }
 
+    @Test("revisions between are copied also when the copy ended after the newest one")
+    func between() async throws {
+        let folder = try TemporaryFolder("replica")
+        var maker = try original(in: folder)
+        _ = try maker.publish()
+        let transport = OriginalTransport("\(folder.path)/original")
+        let replica = try replica(maker, in: folder, from: transport)
+        _ = try await replica.pull()
+        var between: [ObjectID] = []
+        for number in 0..<3 {
+            try maker.file("/opt/new", Array("new \(number)".utf8))
+            between.append(try maker.publish().manifest.rootCatalogObject)
+        }
+        for answered in 4...100 {
+            transport.reset(answering: answered)
+            if await code({ _ = try await replica.pull() }) == nil { break }
+        }
+        let storage = try LocalStorage(at: "\(folder.path)/replica")
+        for root in between { #expect(try storage.contains(root)) }
+        let reflog = try ReflogDatabase(at: FilePath("\(folder.path)/replica/.cvmfsreflog"))
+        #expect(try reflog.references().count { $0.kind == .catalog } == 4)
+        try await check(maker, in: folder)
+    }
+
     @Test("old roots that were collected are passed over, those of a repository that keeps all are missed")
     func collected() async throws {
         for isCollectable in [true, false] {
