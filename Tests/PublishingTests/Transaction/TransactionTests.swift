@@ -116,7 +116,7 @@ struct TransactionTests {
     func halfDone() async throws {
         struct FailingSource: TreeSource {
             let label = "a source that fails"
-            var left = [("/", EntryKind.directory), ("/a", .directory), ("/b", .fifo)]
+            var left: [(String, EntryKind)] = [("/", .directory), ("/a", .directory), ("/b", .fifo)]
 
             mutating func next() throws -> SourceEntry? {
                 guard !left.isEmpty else { throw PublishingError(.source, label) }
