@@ -38,7 +38,11 @@ actor RevisionWatch {
 
     /// Asks the servers now; what is under way already may have its answer from before.
     func check() async {
-        while let running { await running.value }
+        while let earlier = running {
+            await earlier.value
+            // Not left to who began it: a task that has ended is not waited for, so that nobody else would have a turn.
+            if running == earlier { running = nil }
+        }
         let task = Task { await self.look() }
         running = task
         await withTaskCancellationHandler {
@@ -46,7 +50,7 @@ actor RevisionWatch {
         } onCancel: {
             task.cancel()
         }
-        running = nil
+        if running == task { running = nil }
     }
 
     private func look() async {
