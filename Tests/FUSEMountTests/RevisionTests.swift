@@ -75,6 +75,46 @@ extension MountTests {
             #expect(change[2] == 6, "\(change)")
         }
 
+        @Test func `A revision whose catalogs do not all come is shown when they do, and not in part before`() throws {
+            var tree = try MountedTree()
+            try tree.file("/a/file", Array("old".utf8))
+            try tree.file("/nested/file", Array("old".utf8))
+            try tree.maker.nested("/nested")
+            _ = try tree.maker.publish()
+            let mount = try tree.mount()
+            func read(_ name: String) throws -> String { try ProbeRun.run("/bin/cat", [mount.path(name)]).output }
+            // The kernel keeps the folders of files that are open.
+            let holders = try ["/a/file", "/nested/file"].map {
+                try RunningProbe(ProbeRun.probe, ["hold", mount.path($0)])
+            }
+            #expect(eventually { holders.allSatisfy { $0.output.contains("open") } })
+            #expect(try read("/a/file") == "old" && read("/nested/file") == "old")
+
+            let data = "\(tree.folder.path)/\(MountedTree.name)/data"
+            func catalogs() -> Set<String> {
+                Set(FileManager.default.subpaths(atPath: data)?.filter { $0.hasSuffix("C") } ?? [])
+            }
+            let before = catalogs()
+            try tree.file("/a/file", Array("new".utf8))
+            try tree.file("/nested/file", Array("new".utf8))
+            let published = try tree.maker.publish()
+            let root = "\(published.manifest.rootCatalog)C"
+            let nested = catalogs().subtracting(before).filter { $0.split(separator: "/").joined() != root }
+            #expect(nested.count == 1)
+            for path in nested { #expect(rename("\(data)/\(path)", "\(data)/\(path).away") == 0) }
+            #expect(try ProbeRun.tool("status", "--refresh", mount.mountpoint).status == 1)
+            #expect(try read("/a/file") == "old" && read("/nested/file") == "old")
+            #expect(try mount.status().revision == 1)
+
+            for path in nested { #expect(rename("\(data)/\(path).away", "\(data)/\(path)") == 0) }
+            #expect(try mount.status(refresh: true).revision == 2)
+            #expect(try read("/a/file") == "new" && read("/nested/file") == "new")
+            for holder in holders {
+                try holder.tell("read")
+                #expect(try holder.wait().lines.last == MountedTree.sha256(Array("old".utf8)))
+            }
+        }
+
         @Test func `A pinned state stays, whatever is published`() throws {
             var tree = try MountedTree()
             try tree.file("/file", Array("first".utf8))

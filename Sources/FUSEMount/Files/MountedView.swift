@@ -41,4 +41,12 @@ final class Views: Sendable {
             return old
         }
     }
+
+    /// Goes back to the view that was in use before the last `replace`.
+    func restore(_ view: MountedView) {
+        state.withLock { state in
+            state.previous.removeAll { $0 === view }
+            state.current = view
+        }
+    }
 }

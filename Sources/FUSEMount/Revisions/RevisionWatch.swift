@@ -71,7 +71,16 @@ actor RevisionWatch {
             snapshot.rootHash, size: snapshot.rootCatalogSize, mountedAt: NodeTable.root)
         let old = fileSystem.views.replace(by: new)
         fileSystem.sweep.stop()
-        lastChange = try await RevisionChange(old: old, new: new, fileSystem: fileSystem, session: session).announce()
+        do {
+            lastChange = try await RevisionChange(
+                old: old, new: new, fileSystem: fileSystem, session: session
+            ).announce()
+        } catch {
+            // A catalog did not come, so that not all names are known that are different. The mount stays where it was,
+            // and the next look begins the change again; otherwise the kernel would keep the old names for ever.
+            fileSystem.views.restore(old)
+            throw error
+        }
         _ = table.beginView(root: root)
         changed?(snapshot.rootHash.description)
     }
