@@ -11,22 +11,25 @@ final class RecentListings: Sendable {
         let node: NodeID
         let offset: UInt64
         let cursor: EntryCursor
+        /// The cursor's own, which its tree may have let go of meanwhile.
+        let catalog: CatalogTree.Mounted
     }
 
     private let state = Mutex<[Listing]>([])
 
-    /// The cursor of a listing that stands at an offset.
-    func take(_ node: NodeID, at offset: UInt64) -> EntryCursor? {
+    /// The cursor of a listing that stands at an offset, and its catalog.
+    func take(_ node: NodeID, at offset: UInt64) -> (cursor: EntryCursor, catalog: CatalogTree.Mounted)? {
         state.withLock { listings in
             guard let index = listings.firstIndex(where: { $0.node == node && $0.offset == offset }) else { return nil }
-            return listings.remove(at: index).cursor
+            let listing = listings.remove(at: index)
+            return (listing.cursor, listing.catalog)
         }
     }
 
-    func keep(_ cursor: EntryCursor, of node: NodeID, at offset: UInt64) {
+    func keep(_ cursor: EntryCursor, in catalog: CatalogTree.Mounted, of node: NodeID, at offset: UInt64) {
         state.withLock { listings in
             if listings.count >= Self.kept { listings.removeFirst() }
-            listings.append(Listing(node: node, offset: offset, cursor: cursor))
+            listings.append(Listing(node: node, offset: offset, cursor: cursor, catalog: catalog))
         }
     }
 }
@@ -82,8 +85,8 @@ extension SnapshotFileSystem {
         let isCurrent = offset < 3 || position.view == current.number & 0xFF
         do {
             if isCurrent {
-                if offset >= 3, let cursor = listings.take(node, at: offset) {
-                    return fill(reply, node, path, current, listings, from: offset, cursor, nil)
+                if offset >= 3, let (cursor, catalog) = listings.take(node, at: offset) {
+                    return fill(reply, node, path, current, listings, from: offset, cursor, catalog)
                 }
                 if case .loaded(let catalog) = try current.snapshot.tree.holder(ofChildrenIn: path) {
                     let cursor = try catalog.catalog.entries(in: path, after: offset < 3 ? .min : position.row)
@@ -121,7 +124,7 @@ extension SnapshotFileSystem {
 
     private func fill(
         _ reply: consuming DirectoryReply, _ node: NodeID, _ path: RepositoryPath, _ view: MountedView,
-        _ listings: RecentListings, from offset: UInt64, _ start: EntryCursor, _ catalog: CatalogTree.Mounted?
+        _ listings: RecentListings, from offset: UInt64, _ start: EntryCursor, _ catalog: CatalogTree.Mounted
     ) {
         var reply = reply
         let own = table.record(of: node)
@@ -135,33 +138,30 @@ extension SnapshotFileSystem {
             let above = own.flatMap { table.digest(of: $0.parent) } ?? digest
             guard reply.add(dots.span, inode: above, type: 4, next: 2) else { return reply.finish() }
         }
-        // A cursor that was kept has its catalog with the view.
-        guard let catalog = catalog ?? (try? loadedHolder(of: path, view)) else { return reply.finish() }
         var cursor = start
         var last: UInt64?
         while true {
             let before = cursor
             let entry: CatalogEntry?
             do { entry = try cursor.next() } catch {
-                // A malformed row is left out, what follows it is listed; of a file that cannot be read nothing is.
+                // A malformed row is left out, what follows it is listed. Of a file that cannot be read, what was read
+                // before is; where that was nothing it is an error: an empty answer would be the folder's end.
                 if error.code == .malformedEntry { continue }
-                if last == nil, offset < 3 { return reply.fail(.ioError) }
+                if last == nil {
+                    mounted.countFailure()
+                    return reply.fail(.ioError)
+                }
                 return reply.finish()
             }
             guard let entry else { return reply.finish() }
             guard entry.name.isValid, let next = ListingPosition(view: view.number, row: entry.rowID).offset
             else { continue }
             guard add(entry, next: next, to: &reply, node, path, view, catalog) else {
-                if let last { listings.keep(before, of: node, at: last) }
+                if let last { listings.keep(before, in: catalog, of: node, at: last) }
                 return reply.finish()
             }
             last = next
         }
-    }
-
-    private func loadedHolder(of path: RepositoryPath, _ view: MountedView) throws -> CatalogTree.Mounted? {
-        guard case .loaded(let catalog) = try view.snapshot.tree.holder(ofChildrenIn: path) else { return nil }
-        return catalog
     }
 
     private func add(
