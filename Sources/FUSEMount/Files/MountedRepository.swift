@@ -11,6 +11,7 @@ final class MountedRepository: Sendable {
     let started: ContinuousClock.Instant = .now
     private let failures = Mutex<(count: Int, last: Int)>((0, 0))
     private let statistics = Mutex<(view: UInt32, value: CatalogStatistics)?>(nil)
+    private let recent = Mutex<(view: UInt32, time: Int, value: Statistics)?>(nil)
 
     init(repository: Repository, store: any ObjectStore, configuration: MountConfiguration) {
         self.repository = repository
@@ -45,8 +46,20 @@ final class MountedRepository: Sendable {
         return value
     }
 
-    /// Source: format 6.3.
+    /// What statfs(2) tells; for the rest of a second, what it told last: `find` asks it of every folder, the kernel keeps
+    /// no answer, and the cache's counters are in a file with a lock.
     func statistics(of view: MountedView) -> Statistics {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC_COARSE, &now)
+        let time = now.tv_sec
+        if let known = recent.withLock({ $0 }), known.view == view.number, known.time == time { return known.value }
+        let value = currentStatistics(of: view)
+        recent.withLock { $0 = (view.number, time, value) }
+        return value
+    }
+
+    /// Source: format 6.3.
+    private func currentStatistics(of view: MountedView) -> Statistics {
         let block: Int64 = 512
         var limit: Int64 = 0
         var used: Int64 = 0
