@@ -202,7 +202,13 @@ final class SnapshotFileSystem: FileSystem {
         list(node, from: offset, listings, reply)
     }
 
-    func ended() { whenEnded.withLock { $0.take() }?() }
+    func ended() {
+        // It keeps the session, which keeps this: neither would ever go, nor the table and what is open.
+        relief.withLock { $0 = nil }
+        sweep.stop()
+        contents.removeAll()
+        whenEnded.withLock { $0.take() }?()
+    }
 
     // MARK: Where nodes are
 
