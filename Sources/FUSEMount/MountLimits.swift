@@ -43,4 +43,6 @@ public enum MountLimits {
     static let questions = 8
     /// Workers that may end one after the other within a minute before the mount is given up.
     static let restartsInMinute = 2048
+    /// Workers one after the other that may end before they serve: with the pauses between them some ten seconds.
+    static let fruitlessWorkers = 50
 }

@@ -47,6 +47,8 @@ public struct Keeper {
     private var unmounting: [MessageSocket] = []
     private var isEnding = false
     private var failures: [Int] = []
+    /// Workers one after the other that ended before they served.
+    private var fruitless = 0
     private var lastFailure: String?
 
     /// Mounts, and keeps the mount until it ends. Blocks.
@@ -71,15 +73,19 @@ public struct Keeper {
         self.announce = announce
         folder = try RuntimeFolder(mountpoint: configuration.mountpoint)
         self.configuration.mountpoint = folder.mountpoint
-        try folder.make()
-        // One that listens is one that lives.
-        let other = cmount_connect(folder.socket)
-        if other >= 0 {
-            Glibc.close(other)
-            throw MountError(.alreadyMounted, "\(folder.mountpoint) is mounted already: see cvmfs status")
+        var listening = -ENOENT
+        // A keeper of before that is just ending may remove the folder once more.
+        for _ in 0..<MountLimits.questions where listening == -ENOENT {
+            try folder.make()
+            // One that listens is one that lives.
+            let other = cmount_connect(folder.socket)
+            if other >= 0 {
+                Glibc.close(other)
+                throw MountError(.alreadyMounted, "\(folder.mountpoint) is mounted already: see cvmfs status")
+            }
+            unlink(folder.socket)
+            listening = cmount_listen(folder.socket)
         }
-        unlink(folder.socket)
-        let listening = cmount_listen(folder.socket)
         guard listening >= 0 else { throw MessageSocket.failure("\(folder.socket) cannot be listened on", listening) }
         listener = MessageSocket(descriptor: listening)
         signals = cmount_signals()
@@ -196,7 +202,9 @@ public struct Keeper {
         }
         let now = Int(time(nil))
         failures = failures.filter { $0 > now - 60 } + [now]
-        guard failures.count <= MountLimits.restartsInMinute else {
+        fruitless = dead.isServing ? 0 : fruitless + 1
+        // Programs wait for an answer that nobody would give: an error is better than that.
+        guard failures.count <= MountLimits.restartsInMinute, fruitless <= MountLimits.fruitlessWorkers else {
             end(MountError(.lost, "the mount's worker ends again and again: \(lastFailure ?? "killed")"))
             return false
         }
