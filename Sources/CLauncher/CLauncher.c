@@ -17,6 +17,9 @@
 #include <unistd.h>
 #include <fcntl.h>
 
+/// The process that signals are passed on to, or 0.
+static _Atomic pid_t forward_to;
+
 static int failed(claunch_problem *problem, const char *what) {
     problem->error = errno;
     snprintf(problem->what, sizeof problem->what, "%s", what);
@@ -127,6 +130,9 @@ int claunch_wait_until_ended(claunch_handle *handle) {
     if (count != sizeof status) status = SIGKILL;
     // The control socket stays open until the first process is gone, which it would otherwise take for our death.
     while (waitpid(handle->process, &ended, 0) < 0 && errno == EINTR) {}
+    // Another process may have the number now.
+    pid_t process = handle->process;
+    atomic_compare_exchange_strong(&forward_to, &process, 0);
     close_one(&handle->control);
     close_one(&handle->progress);
     return status;
@@ -135,8 +141,6 @@ int claunch_wait_until_ended(claunch_handle *handle) {
 void claunch_kill(const claunch_handle *handle) {
     if (handle->process > 0) kill(handle->process, SIGKILL);
 }
-
-static _Atomic pid_t forward_to;
 
 static void forward(int number, siginfo_t *info, void *context) {
     (void)context;

@@ -20,13 +20,24 @@ public final class Container: Sendable {
         case folder(FilePath)
     }
 
-    private let handle: Mutex<claunch_handle>
+    /// The launcher's handle, which means nothing any more when the program has ended.
+    private struct State {
+        var handle: claunch_handle
+        var waiting: Task<Int32, any Error>?
+        var hasEnded = false
+    }
+
+    private let state: Mutex<State>
     let session: Session?
+    /// The first process in the container, as this process sees it; signals to it reach the program. Another process may
+    /// have the number when the container has ended.
+    public let processID: Int32
     /// From the call until the program's first instruction.
     public let timeToStart: Duration
 
     private init(_ handle: claunch_handle, session: Session?, timeToStart: Duration) {
-        self.handle = Mutex(handle)
+        state = Mutex(State(handle: handle))
+        processID = handle.process
         self.session = session
         self.timeToStart = timeToStart
     }
@@ -54,11 +65,22 @@ public final class Container: Sendable {
     /// Waits until the program has ended, and with it all that it started. When the task is cancelled, the container is
     /// killed.
     public func ended() async throws -> ContainerStatus {
-        let status = try await withTaskCancellationHandler {
-            try await Self.onThread("cvmfs-wait") { [self] in
-                var copy = handle.withLock { $0 }
-                return claunch_wait_until_ended(&copy)
+        // Once, however many ask: the descriptors are closed then, and others may have their numbers.
+        let waiting = state.withLock { state -> Task<Int32, any Error> in
+            if let waiting = state.waiting { return waiting }
+            let waiting = Task<Int32, any Error> { [self] in
+                try await Self.onThread("cvmfs-wait") { [self] () -> Int32 in
+                    var copy = self.state.withLock { $0.handle }
+                    let status = claunch_wait_until_ended(&copy)
+                    self.state.withLock { $0.hasEnded = true }
+                    return status
+                }
             }
+            state.waiting = waiting
+            return waiting
+        }
+        let status = try await withTaskCancellationHandler {
+            try await waiting.value
         } onCancel: {
             kill()
         }
@@ -66,18 +88,21 @@ public final class Container: Sendable {
         return ContainerStatus(status)
     }
 
-    /// Kills the program and all that it started.
+    /// Kills the program and all that it started; nothing happens when it has ended.
     public func kill() {
-        handle.withLock { claunch_kill(&$0) }
+        state.withLock { state in
+            guard !state.hasEnded else { return }
+            claunch_kill(&state.handle)
+        }
     }
-
-    /// The first process in the container, as this process sees it; signals to it reach the program.
-    public var processID: Int32 { handle.withLock { $0.process } }
 
     /// From now on signals that somebody sends to this process (HUP, INT, QUIT, TERM, USR1, USR2, WINCH) go to the
     /// program. For one container a process.
     public func takeSignals() {
-        handle.withLock { claunch_forward_signals(&$0) }
+        state.withLock { state in
+            guard !state.hasEnded else { return }
+            claunch_forward_signals(&state.handle)
+        }
     }
 
     /// How many requests of the kernel reached the mount.
