@@ -75,7 +75,7 @@ struct QueryInPlace {
     /// Roughly, so that it does not depend on SQLite's version.
     static func share(_ part: Int64, of whole: Int64) -> String {
         let percent = Double(part) / Double(max(1, whole)) * 100
-        return percent < 1 ? "less than 1 %" : percent < 50 ? "less than half" : "\(Int(percent)) %"
+        return percent < 50 ? "less than half" : "\(Int(percent)) %"
     }
 
     static func complain(_ text: String) { FileHandle.standardError.write(Data("\(text)\n".utf8)) }
