@@ -9,12 +9,8 @@ public import SystemPackage
 /// is read in constant memory. A file that has been opened keeps the handles of the parts it read last, so that they
 /// are not evicted under it.
 public final class File: Sendable {
-    /// Handles kept for a chunked file: what one reader and the read-ahead touch.
-    private static let keptHandles = 4
-
     private struct State {
-        // Index of a part and its handle, the most recently used last.
-        var handles: [(index: Int, object: any StoredObject)] = []
+        var held = HeldParts()
         var readAhead = ReadAhead()
         var prefetches: [Int: Task<Void, Never>] = [:]
     }
@@ -180,25 +176,9 @@ public final class File: Sendable {
         }
     }
 
-    private func held(_ index: Int) -> (any StoredObject)? {
-        state.withLock { state in
-            guard let position = state.handles.lastIndex(where: { $0.index == index }) else { return nil }
-            let handle = state.handles[position]
-            if position != state.handles.count - 1 {
-                state.handles.remove(at: position)
-                state.handles.append(handle)
-            }
-            return handle.object
-        }
-    }
+    private func held(_ index: Int) -> (any StoredObject)? { state.withLock { $0.held.use(index) } }
 
-    private func hold(_ object: any StoredObject, _ index: Int) {
-        state.withLock { state in
-            guard !state.handles.contains(where: { $0.index == index }) else { return }
-            if state.handles.count >= Self.keptHandles { state.handles.removeFirst() }
-            state.handles.append((index, object))
-        }
-    }
+    private func hold(_ object: any StoredObject, _ index: Int) { state.withLock { $0.held.hold(object, index) } }
 
     private func readAhead(of touched: ClosedRange<Int>, at offset: Int64, count: Int) {
         guard parts.count > 1 else { return }

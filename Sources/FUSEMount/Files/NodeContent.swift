@@ -4,11 +4,8 @@ internal import SystemPackage
 
 /// The content of a file's node: its parts, and the handles of those that were read last.
 final class NodeContent: Sendable {
-    private static let keptHandles = 4
-
     private struct State {
-        // Index of a part and its handle, the most recently used last.
-        var handles: [(index: Int, object: any StoredObject)] = []
+        var held = HeldParts()
         var readAhead = ReadAhead()
         var prefetches: Set<Int> = []
     }
@@ -60,23 +57,7 @@ final class NodeContent: Sendable {
         }
     }
 
-    private func held(_ index: Int) -> (any StoredObject)? {
-        state.withLock { state in
-            guard let position = state.handles.lastIndex(where: { $0.index == index }) else { return nil }
-            let handle = state.handles[position]
-            if position != state.handles.count - 1 {
-                state.handles.remove(at: position)
-                state.handles.append(handle)
-            }
-            return handle.object
-        }
-    }
+    private func held(_ index: Int) -> (any StoredObject)? { state.withLock { $0.held.use(index) } }
 
-    private func hold(_ object: any StoredObject, _ index: Int) {
-        state.withLock { state in
-            guard !state.handles.contains(where: { $0.index == index }) else { return }
-            if state.handles.count >= Self.keptHandles { state.handles.removeFirst() }
-            state.handles.append((index, object))
-        }
-    }
+    private func hold(_ object: any StoredObject, _ index: Int) { state.withLock { $0.held.hold(object, index) } }
 }
