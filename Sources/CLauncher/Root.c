@@ -45,11 +45,19 @@ static void send_descriptors(origin_t origin, int *descriptors, int count) {
     for (int i = 0; i < count; i++) close(descriptors[i]);
 }
 
-static void mount_lazy(const claunch_container *container, origin_t origin, const char *folder) {
-    int descriptors[CLAUNCHER_DESCRIPTORS];
-    int count = 1;
-    descriptors[0] = open(container->device, O_RDWR | O_CLOEXEC);
-    must(origin, descriptors[0], "cannot open", container->device);
+/// Opens the device for each that serves, before the stage may hide it. One that cannot be had besides the first is no
+/// failure: those that are there serve all.
+static int open_devices(const claunch_container *container, origin_t origin, int *descriptors) {
+    int count = 0;
+    do {
+        descriptors[count] = open(container->device, O_RDWR | O_CLOEXEC);
+        if (count == 0) must(origin, descriptors[0], "cannot open", container->device);
+    } while (descriptors[count] >= 0 && ++count < container->descriptors && count < CLAUNCHER_DESCRIPTORS);
+    return count;
+}
+
+static void mount_lazy(
+    const claunch_container *container, origin_t origin, int *descriptors, int opened, const char *folder) {
     char options[256];
     // The ids are those of this namespace, where who mounts is root.
     snprintf(
@@ -58,17 +66,11 @@ static void mount_lazy(const claunch_container *container, origin_t origin, cons
     must(
         origin, mount(container->source, folder, "fuse.cvmfs", MS_RDONLY | MS_NODEV | MS_NOATIME, options),
         "a FUSE file system cannot be mounted", NULL);
-    // A clone that cannot be had is no failure: those that are there serve all.
-    while (count < container->descriptors && count < CLAUNCHER_DESCRIPTORS) {
-        int clone = open(container->device, O_RDWR | O_CLOEXEC);
-        if (clone < 0) break;
-        uint32_t original = (uint32_t)descriptors[0];
-        if (ioctl(clone, FUSE_DEV_IOC_CLONE, &original) < 0) {
-            close(clone);
-            break;
-        }
-        descriptors[count++] = clone;
+    int count = 1;
+    for (uint32_t original = (uint32_t)descriptors[0]; count < opened; count++) {
+        if (ioctl(descriptors[count], FUSE_DEV_IOC_CLONE, &original) < 0) break;
     }
+    for (int i = count; i < opened; i++) close(descriptors[i]);
     send_descriptors(origin, descriptors, count);
 }
 
@@ -242,12 +244,13 @@ void claunch_enter_root(const claunch_container *container, origin_t origin) {
         binds[i] = tree_at(container->binds[i].source, AT_RECURSIVE);
         must(origin, binds[i], "cannot bind", container->binds[i].source);
     }
-    // Folders that the stage may hide are entered first.
-    int lower = -1, layer = -1;
+    // What the stage may hide is opened first.
+    int lower = -1, layer = -1, opened = 0, descriptors[CLAUNCHER_DESCRIPTORS];
     if (container->lower != NULL)
         must(origin, lower = open(container->lower, O_PATH | O_DIRECTORY | O_CLOEXEC), "cannot open", container->lower);
     if (container->layer != NULL)
         must(origin, layer = open(container->layer, O_PATH | O_DIRECTORY | O_CLOEXEC), "cannot open", container->layer);
+    if (container->lower == NULL) opened = open_devices(container, origin, descriptors);
 
     make_stage(origin);
     char stage[64];
@@ -256,7 +259,7 @@ void claunch_enter_root(const claunch_container *container, origin_t origin) {
         must(origin, fchdir(lower), "cannot enter", container->lower);
     } else {
         must(origin, mkdir("lower", 0700), "cannot make", "lower");
-        mount_lazy(container, origin, "lower");
+        mount_lazy(container, origin, descriptors, opened, "lower");
         must(origin, chdir("lower"), "the lazy image cannot be entered", NULL);
     }
     enter_image(container, origin);
