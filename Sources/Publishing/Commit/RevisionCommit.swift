@@ -59,7 +59,8 @@ struct RevisionCommit {
         }
         let certificate = try RootObject(signer.certificate.pem, kind: .certificate, algorithm: algorithm)
         manifest.certificate = try certificate.store(in: storage)
-        manifest.published = time
+        // Clients refuse a manifest that is older than one they have seen, and a clock may have been set back.
+        manifest.published = max(time, base?.manifest.published ?? time)
         manifest.name = repository
         references.append(certificate.object)
         if let history = manifest.history { references.append(ObjectID(history, kind: .history)) }

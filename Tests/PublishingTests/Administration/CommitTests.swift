@@ -51,6 +51,26 @@ struct CommitTests {
         #expect(readFile("\(made.storage)/.cvmfspublished") == before)
     }
 
+    @Test("a clock that was set back makes no manifest that clients refuse")
+    func clockSetBack() async throws {
+        let made = try await TestRepository()
+        let now = WallClock.now()
+        let cache = FilePath(made.folder.path).appending("cache")
+        let open = {
+            try await Repository.open(
+                TestRepository.name, from: ["file://\(made.storage)"], trusting: .masterKeys(made.keys().masterKeys()),
+                cache: DiskStore(at: cache, reserve: .zero))
+        }
+        let seen = try await open().snapshot().revision
+        let back = UnixTime(now.seconds - 3600)
+        let writer = try made.writer { back }
+        var random = SeededGenerator(for: "clock")
+        let manifest = try RevisionTree.random(using: &random).publish(with: writer, tags: [], at: back)
+        writer.close()
+        #expect(manifest.revision == seen + 1)
+        #expect(try await open().snapshot().revision == manifest.revision)
+    }
+
     @Test("revisions follow each other, with tags, and each is whole")
     func revisions() async throws {
         let made = try await TestRepository()
