@@ -39,6 +39,8 @@ public enum MountLimits {
     static let patience = 2000
     /// The same for the mount's answer.
     static let answerPatience = 60_000
+    /// How often a mountpoint's lock is tried: two seconds, for a mount that is just ending.
+    static let lockAttempts = 200
     /// How often a question is asked of workers that die over it.
     static let questions = 8
     /// Workers that may end one after the other within a minute before the mount is given up.

@@ -169,6 +169,27 @@ extension MountTests {
             #expect(try ProbeRun.tool("status", mountpoint).status == 1)
         }
 
+        @Test func `Of those who mount at one place at the same moment one does, and the others are told`() throws {
+            let tree = try refusable()
+            let folder = try TemporaryFolder("together")
+            let mountpoint = folder.path + "/mountpoint"
+            mkdir(mountpoint, 0o755)
+            defer { _ = try? ProbeRun.tool("umount", "--lazy", mountpoint) }
+            let arguments = ["mount", tree.urls[0], mountpoint, "--daemon"] + tree.options()
+            for _ in 0..<3 {
+                let all = try (0..<4).map { _ in try RunningProbe(ProbeRun.tool, arguments, input: []) }
+                let ended = try all.map { try $0.wait() }
+                #expect(ended.count { $0.status == 0 } == 1, "\(ended.map(\.errors))")
+                for run in ended where run.status != 0 {
+                    #expect(run.status == 1 && run.errors.contains(mountpoint), "\(run.errors)")
+                }
+                let table = String(decoding: readFile("/proc/self/mountinfo") ?? [], as: UTF8.self)
+                #expect(table.split(separator: "\n").count { $0.contains(" \(mountpoint) ") } == 1)
+                let removed = try ProbeRun.tool("umount", mountpoint)
+                #expect(removed.status == 0, "\(removed.errors)")
+            }
+        }
+
         @Test(.enabled(if: geteuid() == 0, "only root can become somebody else"))
         func `An ordinary user mounts through fusermount3`() throws {
             let tree = try refusable()

@@ -31,6 +31,7 @@ public struct Keeper {
     }
 
     private let folder: RuntimeFolder
+    private let lock: MountpointLock
     private let signals: Int32
     private let listener: MessageSocket
     private var program: String
@@ -73,19 +74,10 @@ public struct Keeper {
         self.announce = announce
         folder = try RuntimeFolder(mountpoint: configuration.mountpoint)
         self.configuration.mountpoint = folder.mountpoint
-        var listening = -ENOENT
-        // A keeper of before that is just ending may remove the folder once more.
-        for _ in 0..<MountLimits.questions where listening == -ENOENT {
-            try folder.make()
-            // One that listens is one that lives.
-            let other = cmount_connect(folder.socket)
-            if other >= 0 {
-                Glibc.close(other)
-                throw MountError(.alreadyMounted, "\(folder.mountpoint) is mounted already: see cvmfs status")
-            }
-            unlink(folder.socket)
-            listening = cmount_listen(folder.socket)
-        }
+        lock = try MountpointLock.take(folder)
+        // What a keeper that was killed has left.
+        unlink(folder.socket)
+        let listening = cmount_listen(folder.socket)
         guard listening >= 0 else { throw MessageSocket.failure("\(folder.socket) cannot be listened on", listening) }
         listener = MessageSocket(descriptor: listening)
         signals = cmount_signals()

@@ -64,7 +64,9 @@ public struct MountControl: Sendable {
                 throw MountError(.notMounted, "nothing is mounted at \(folder.mountpoint)")
             }
             try unmount(mountpoint, lazily: true)
-            folder.remove()
+            // Unless somebody mounts there again already.
+            let lock = try MountpointLock.attempt(folder)
+            if lock != nil { folder.remove() }
             return
         }
         if !lazily, mountpoint.mounted != nil {

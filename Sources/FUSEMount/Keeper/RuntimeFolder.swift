@@ -10,6 +10,9 @@ public struct RuntimeFolder: Sendable, Hashable {
 
     public var socket: String { path + "/socket" }
 
+    /// What whoever makes or keeps the mount has locked.
+    var lock: String { path + "/lock" }
+
     /// - Parameter mountpoint: need not be reachable: nothing of it is touched but the folders above it.
     public init(mountpoint: String) throws(MountError) {
         self.mountpoint = try Self.absolute(mountpoint)
@@ -45,8 +48,10 @@ public struct RuntimeFolder: Sendable, Hashable {
         }
     }
 
+    /// For the holder of the lock: anybody else could take the folder of a mount that is just being made.
     func remove() {
         unlink(socket)
+        unlink(lock)
         rmdir(path)
     }
 
