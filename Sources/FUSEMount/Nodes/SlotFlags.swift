@@ -13,6 +13,8 @@ struct SlotFlags: RawRepresentable, Hashable {
         case catalog = 5
         /// A piece of a folder's long name.
         case name = 6
+        /// How a file is open.
+        case opening = 7
     }
 
     var rawValue: UInt32
