@@ -143,6 +143,11 @@ void *cmount_map(int descriptor, size_t size) {
     return memory == MAP_FAILED ? NULL : memory;
 }
 
+int cmount_unnamed_file(const char *folder) {
+    int descriptor = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    return descriptor >= 0 ? descriptor : -errno;
+}
+
 void cmount_save_memory(void) {
 #ifdef M_ARENA_MAX
     mallopt(M_ARENA_MAX, 2);

@@ -15,6 +15,16 @@ public struct MountConfiguration: Sendable, Hashable, Codable {
         case rootonly, never, always
     }
 
+    /// How programs' reads get at what the cache has.
+    public enum Reading: String, Sendable, Hashable, Codable, CaseIterable {
+        /// Through the kernel's page cache of the mount: no open and no second read asks anybody.
+        case cached
+        /// Each read asks; the only page cache is that of the cache's files.
+        case direct
+        /// The kernel reads the cache's files by itself, each open asks. Where it cannot, as `cached`.
+        case passthrough
+    }
+
     // MARK: Of the repository
 
     /// The repository's name (fqrn).
@@ -53,6 +63,8 @@ public struct MountConfiguration: Sendable, Hashable, Codable {
     public var without: [String] = []
     /// Nodes that the kernel may know at a time.
     public var nodes = MountLimits.nodes
+    /// `nil` for `cached`. It stays as it is for as long as the mount lives.
+    public var reading: Reading?
     /// FUSE's device, and the program that mounts for ordinary users.
     public var device = "/dev/fuse"
     public var helper = "fusermount3"

@@ -208,11 +208,13 @@ extension MountTests {
                 unset XDG_RUNTIME_DIR
                 # The program may lie where others cannot look.
                 $as test -x $tool && $as test -x /usr/bin/fusermount3 && $as test -w /dev/fuse || exit 77
-                $as $tool mount $3 $folder/mountpoint --daemon --key $folder/key.pub --cache $folder/users-cache
+                $as $tool mount $3 $folder/mountpoint --daemon --key $folder/key.pub --cache $folder/users-cache --io passthrough
                 trap "$as $tool umount --lazy $folder/mountpoint 2>/dev/null || true" EXIT
                 $as cat $folder/mountpoint/file
                 kill -9 $($as $tool status $folder/mountpoint --json | sed 's/.*"process":\\([0-9]*\\).*/\\1/')
                 $as cat $folder/mountpoint/file
+                # The kernel passes nothing through for him.
+                $as $tool status $folder/mountpoint | grep -q "^Reading: *cached (no passthrough: only root"
                 # Nobody else sees it.
                 if setpriv --reuid 65533 --regid 65533 --clear-groups cat $folder/mountpoint/file 2>/dev/null; then exit 1; fi
                 $as $tool umount $folder/mountpoint

@@ -56,6 +56,54 @@ import Testing
         #expect(table.usage.records == 3)
     }
 
+    @Test func `A file that is open is open in one way, until the last close or until it is forgotten`() throws {
+        let table = try NodeTable(capacity: 4096)
+        let node = try file(3, in: NodeTable.root, of: table)
+        let backing = FileBacking(number: 7)
+        #expect(table.openAgain(node) == nil)
+        #expect(try table.open(node, with: backing) == backing)
+        // Another thread was not faster, and is told what counts.
+        #expect(try table.open(node, with: FileBacking(number: 8)) == backing)
+        #expect(table.openAgain(node) == backing)
+        for _ in 0..<2 {
+            table.close(node)
+            #expect(table.takeClosed().isEmpty)
+        }
+        table.close(node)
+        let closed = table.takeClosed()
+        #expect(closed.map(\.backing) == [backing])
+        #expect(table.takeClosed().isEmpty && table.passedThroughCount == 0)
+        let used = table.usage.records
+        for one in closed { table.finish(one) }
+        #expect(table.usage.records == used - 1)
+        // What has no backing needs no closing.
+        #expect(try table.open(node, with: .none) == FileBacking.none)
+        #expect(table.openAgain(node) == FileBacking.none)
+        for _ in 0..<2 { table.close(node) }
+        #expect(table.openAgain(node) == nil && table.takeClosed().isEmpty)
+        // Opens of a killed process that nobody will close end with the node.
+        #expect(try table.open(node, with: backing) == backing)
+        #expect(table.forget(node, lookups: 1))
+        #expect(table.takeClosed().map(\.backing) == [backing])
+        #expect(try table.open(node, with: backing) == nil)
+    }
+
+    @Test func `Another process knows how files are open, and closes what nobody has open`() throws {
+        let table = try NodeTable(capacity: 4096)
+        let open = try file(3, in: NodeTable.root, of: table)
+        let closing = try file(4, in: NodeTable.root, of: table)
+        _ = try table.open(open, with: FileBacking(number: 7))
+        _ = try table.open(closing, with: FileBacking(number: 8))
+        // Killed before its backing was closed.
+        table.close(closing)
+        let next = try NodeTable(
+            capacity: 4096, existing: FileDescriptor(rawValue: table.memory.descriptor).duplicate().rawValue)
+        #expect(next.takeClosed().map { $0.backing.number } == [8])
+        #expect(next.passedThroughCount == 1)
+        #expect(next.openAgain(closing) == nil)
+        #expect(next.openAgain(open)?.number == 7)
+    }
+
     @Test func `Another process finds every node, and frees what nothing needs`() throws {
         let table = try NodeTable(capacity: 1 << 14)
         let long = String(repeating: "long", count: 60)

@@ -42,6 +42,14 @@ struct NegotiationTests {
         #expect(!agreement.hasResend && !agreement.hasPrune)
     }
 
+    @Test("Files are opened where they can be passed through, and only there")
+    func opens() {
+        let wishes = Wishes(features: Features.usual.union(.passthrough))
+        #expect(!Self.agreement(wishes: wishes)!.features.contains(.noOpen))
+        let without = Self.agreement(offered: Self.everything.subtracting(.passthrough), wishes: wishes)!
+        #expect(without.features.contains(.noOpen))
+    }
+
     @Test("Readdirplus auto needs readdirplus, and the second word its mark")
     func dependencies() {
         let lone = Self.agreement(offered: Self.everything.subtracting(.readDirectoryPlus))!

@@ -1,7 +1,8 @@
 // Reads a mount as programs do, in a process of its own: `MountProbe list DIR`, `stress DIR COUNT THREADS [END]` (COUNT
 // files at least, and until the file END is there) with lines
 // of `SHA256 PATH` (paths in hexadecimal) on standard input, `refuse DIR`, `hold FILE` (opens, says so, and reads when
-// it gets a line).
+// it gets a line), `map FILE` (the digest of what is mapped, shared).
+import COpenSSL
 import Glibc
 
 let arguments = CommandLine.arguments
@@ -14,6 +15,7 @@ case "stress" where arguments.count == 5 || arguments.count == 6:
     exit(stress.run() ? 0 : 1)
 case "refuse" where arguments.count == 3: Refusals(root: arguments[2]).print()
 case "hold" where arguments.count == 3: hold(arguments[2])
+case "map" where arguments.count == 3: map(arguments[2])
 default: exit(64)
 }
 fflush(nil)
@@ -25,4 +27,15 @@ func hold(_ path: String) {
     fflush(nil)
     _ = readLine()
     print(digest(of: file) ?? "failed \(errno)")
+}
+
+func map(_ path: String) {
+    let file = open(path, O_RDONLY)
+    let count = lseek(file, 0, SEEK_END)
+    guard file >= 0, count > 0, let memory = mmap(nil, Int(count), PROT_READ, MAP_SHARED, file, 0),
+        memory != MAP_FAILED
+    else { return print("failed \(errno)") }
+    var digest = [UInt8](repeating: 0, count: 32)
+    EVP_Digest(memory, Int(count), &digest, nil, EVP_sha256(), nil)
+    print(hex(digest))
 }

@@ -40,6 +40,9 @@ int cmount_grow(int descriptor, int64_t size);
 void *cmount_map(int descriptor, size_t size);
 void cmount_unmap(void *memory, size_t size);
 
+/// A file in a folder that has no name and is gone when it is closed.
+int cmount_unnamed_file(const char *folder);
+
 /// Lets the allocator keep less than it would for many threads.
 void cmount_save_memory(void);
 

@@ -51,6 +51,13 @@ struct Status: AsyncParsableCommand {
         return roots?.first { $0.root.target == place && $0.state == .ready }?.root.mountpoint
     }
 
+    private static func reading(_ status: MountStatus) -> String {
+        var text = status.reading ?? "cached"
+        if let count = status.passedThrough { text += ", \(counted(count, "open file")) by the kernel" }
+        if let failure = status.readingFailure { text += " (no passthrough: \(failure))" }
+        return text
+    }
+
     private static func text(_ image: PinnedImage) -> String {
         "Pinned:       \(image.path) of revision \(image.revision), \(ByteText.of(image.bytes)): "
             + (image.isComplete ? "complete, needs no network" : "not complete yet")
@@ -77,6 +84,7 @@ struct Status: AsyncParsableCommand {
                 + counted(status.loadedCatalogs, "catalog"),
             "Memory:       \(ByteText.of(Int64(status.memory.resident))): nodes "
                 + "\(ByteText.of(Int64(status.memory.nodes))), catalogs \(ByteText.of(Int64(status.memory.catalogs)))",
+            "Reading:      " + reading(status),
             "Errors:       \(status.ioErrors) calls failed",
             "Kernel:       protocol 7.\(status.kernel.minor), \(status.kernel.features.joined(separator: " "))",
             "Requests:     \(status.kernel.requests), \(status.kernel.waiting) waiting: "

@@ -51,6 +51,13 @@ struct MountOptionGroup: ParsableArguments {
     @Option(help: "A kernel feature to do without, as status names it; repeatable.")
     var without: [String] = []
 
+    @Option(
+        help: """
+            How files are read: cached (the default: what was read once asks nobody), direct (no second page cache), \
+            passthrough (the same and by the kernel itself; root, Linux 6.9; for few large files).
+            """)
+    var io: String?
+
     @Option(help: "Seconds to connect to a server, and that a transfer may be too slow.")
     var timeout: Int?
 
@@ -60,6 +67,9 @@ struct MountOptionGroup: ParsableArguments {
     func validate() throws {
         guard MountConfiguration.MagicVisibility(rawValue: magicXattrs) != nil else {
             throw ValidationError("--magic-xattrs is rootonly, never or always.")
+        }
+        guard io.map({ MountConfiguration.Reading(rawValue: $0) != nil }) ?? true else {
+            throw ValidationError("--io is cached, direct or passthrough.")
         }
         guard workers.map({ (1...64).contains($0) }) ?? true else { throw ValidationError("--workers is 1 to 64.") }
         guard timeout.map({ $0 > 0 }) ?? true else { throw ValidationError("--timeout is at least 1.") }
@@ -101,6 +111,7 @@ extension MountConfiguration {
         checksPermissions = !mount.noPermissions
         workers = mount.workers
         without = mount.without
+        reading = mount.io.flatMap { Reading(rawValue: $0) }
     }
 
     private static func map(_ path: String) throws -> Ownership.Map {
@@ -158,6 +169,7 @@ extension MountOptionGroup {
             case "magic-xattrs": magicXattrs = try value()
             case "workers": workers = try number(Int.self)
             case "without": without += try value().split(separator: ";").map(String.init)
+            case "io": io = try value()
             case "timeout": timeout = try number(Int.self)
             case "max-ttl": maxTTL = try number(Int64.self)
             case "log": log = try value()

@@ -38,7 +38,9 @@ public struct Features: OptionSet, Hashable, Sendable, Codable {
     static let extended = bit(30)
     /// An entry can be let expire without being thrown out.
     public static let expireOnly = bit(35)
-    /// The kernel reads an open file from another one by itself (7.40).
+    /// A file that was opened for direct reads can be mapped, shared too (7.39).
+    public static let mappedDirectIO = bit(36)
+    /// The kernel reads an open file from another one by itself (7.40). It excludes ``noOpen``.
     public static let passthrough = bit(37)
     /// What a dead process had read can be had again (7.40).
     public static let resend = bit(39)
@@ -58,8 +60,9 @@ public struct Features: OptionSet, Hashable, Sendable, Codable {
         (.readDirectoryPlusAuto, "readdirplus-auto"), (.asyncDirectIO, "async-direct-io"), (.noOpen, "no-open"),
         (.parallelDirectories, "parallel-directories"), (.posixACL, "posix-acl"), (.abortError, "abort-error"),
         (.maximumPages, "max-pages"), (.cachedLinks, "cached-symlinks"), (.noOpenDirectory, "no-opendir"),
-        (.explicitInvalidation, "explicit-invalidation"), (.expireOnly, "expire-only"), (.passthrough, "passthrough"),
-        (.resend, "resend"), (.overIOUring, "io-uring"),
+        (.explicitInvalidation, "explicit-invalidation"), (.expireOnly, "expire-only"),
+        (.mappedDirectIO, "mapped-direct-io"), (.passthrough, "passthrough"), (.resend, "resend"),
+        (.overIOUring, "io-uring"),
     ]
 
     /// One word a feature, for people.

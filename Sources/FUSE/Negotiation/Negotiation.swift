@@ -105,6 +105,8 @@ struct Negotiation {
         // Each of the second of these means nothing without its first.
         if !features.contains(.readDirectoryPlus) { features.remove(.readDirectoryPlusAuto) }
         if !offer.features.contains(.extended) { features.remove(Self.secondWord) }
+        // A file is passed through by the answer to its OPEN.
+        if features.contains(.passthrough) { features.remove(.noOpen) }
         let page = 4096
         var most = features.contains(.maximumPages) ? FUSELimits.transferBytes : 32 * page
         if features.contains(.overIOUring) { most = min(most, FUSELimits.ringTransferBytes) }

@@ -111,9 +111,13 @@ public struct OpenReply: Reply, ~Copyable {
 
     /// From now on the kernel reads the backing file instead of asking. It must be complete.
     public consuming func send(handle: FileHandle, passingThroughTo file: BackingFile) {
+        send(handle: handle, passingThroughTo: file.id)
+    }
+
+    public consuming func send(handle: FileHandle, passingThroughTo file: BackingID) {
         answer.send(
             cfuse_open_out(
-                fh: handle.rawValue, open_flags: OpenOptions.passthrough.rawValue, backing_id: file.number))
+                fh: handle.rawValue, open_flags: OpenOptions.passthrough.rawValue, backing_id: file.rawValue))
     }
 }
 

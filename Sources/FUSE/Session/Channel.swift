@@ -37,6 +37,9 @@ final class Channel: Sendable {
         self.entry = entry
     }
 
+    /// Where what is no answer goes.
+    var device: Int32 { entry?.queue.device.descriptor ?? descriptor }
+
     deinit {
         if descriptor >= 0 { cfuse_close(descriptor) }
     }

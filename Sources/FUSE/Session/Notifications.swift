@@ -1,6 +1,6 @@
 internal import CFUSE
 internal import Glibc
-public import SystemPackage
+internal import SystemPackage
 
 /// What a session tells the kernel by itself. Each returns whether the kernel knew the node or entry.
 ///
@@ -89,19 +89,6 @@ extension Session {
         return true
     }
 
-    /// Registers a file for ``OpenReply/send(handle:passingThroughTo:)``. Only root may.
-    public func backing(_ file: FileDescriptor) throws(FUSEError) -> BackingFile {
-        guard agreement.features.contains(.passthrough) else {
-            throw FUSEError(.unsupported, "passthrough was not agreed on with this kernel")
-        }
-        let channel = try firstChannel()
-        let number = cfuse_open_backing(channel.descriptor, file.rawValue)
-        guard number > 0 else {
-            throw FUSEError.systemCall("the file cannot be passed through", number, .unsupported)
-        }
-        return BackingFile(number: number, channel: channel)
-    }
-
     private func notify<Body: BitwiseCopyable>(
         _ code: Int32, _ body: Body, _ failure: String
     ) throws(FUSEError) -> Bool {
@@ -132,17 +119,4 @@ extension Session {
         default: throw FUSEError.systemCall(failure, result)
         }
     }
-}
-
-/// A file that the kernel reads by itself, for as long as this value is there or a file is open on it.
-public final class BackingFile: Sendable {
-    let number: Int32
-    private let channel: Channel
-
-    init(number: Int32, channel: Channel) {
-        self.number = number
-        self.channel = channel
-    }
-
-    deinit { _ = cfuse_close_backing(channel.descriptor, number) }
 }

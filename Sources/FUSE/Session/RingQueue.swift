@@ -7,7 +7,7 @@ internal import Glibc
 final class RingQueue: @unchecked Sendable {
     private let ring: OpaquePointer
     /// Its descriptor is what the queue's commands go to.
-    private let device: Channel
+    let device: Channel
 
     init(device: Channel, processor: Int) throws(FUSEError) {
         var error: Int32 = 0

@@ -174,7 +174,7 @@ extension SnapshotFileSystem {
         }
     }
 
-    private func noteBeginning(of node: NodeID, isCached: Bool) {
+    func noteBeginning(of node: NodeID, isCached: Bool) {
         guard let record = table.record(of: node), let place = table.catalog(at: record.catalog) else { return }
         sweep.began(
             SweepAhead.File(catalog: place.hash, row: Int64(record.row)), isCached: isCached, in: record.parent,

@@ -19,6 +19,7 @@ final class SnapshotFileSystem: FileSystem {
     let mounted: MountedRepository
     let sweep: SweepAhead
     let validity: Validity
+    let passThrough: PassThrough
     private let paths = Mutex<[UInt32: (node: NodeID, path: RepositoryPath)]>([:])
     private let listings = RecentListings()
     /// Called when the table has little room left; at once, on the thread of a request.
@@ -37,6 +38,7 @@ final class SnapshotFileSystem: FileSystem {
         self.mounted = mounted
         self.validity = validity
         sweep = SweepAhead(fetcher: fetcher)
+        passThrough = PassThrough(isWanted: mounted.configuration.reading == .passthrough)
     }
 
     func onLittleRoom(_ body: @escaping @Sendable () -> Void) { relief.withLock { $0 = body } }
@@ -120,7 +122,9 @@ final class SnapshotFileSystem: FileSystem {
     }
 
     func forget(_ node: NodeID, lookups: UInt64) {
-        if table.forget(node, lookups: lookups) { contents.drop(node) }
+        guard table.forget(node, lookups: lookups) else { return }
+        contents.drop(node)
+        passThrough.closeUnused(of: table)
     }
 
     // MARK: Attributes
@@ -205,6 +209,7 @@ final class SnapshotFileSystem: FileSystem {
     func ended() {
         // It keeps the session, which keeps this: neither would ever go, nor the table and what is open.
         relief.withLock { $0 = nil }
+        passThrough.end()
         sweep.stop()
         contents.removeAll()
         whenEnded.withLock { $0.take() }?()

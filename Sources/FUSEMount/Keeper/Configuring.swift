@@ -68,6 +68,14 @@ extension MountConfiguration {
 
     var wishes: Wishes {
         var features = Features.usual
+        switch reading ?? .cached {
+        case .cached: break
+        case .direct:
+            features.remove(.noOpen)
+            features.insert(.mappedDirectIO)
+        // The kernel lets nobody else do it, and takes one overlay less on such a mount.
+        case .passthrough: if geteuid() == 0 { features.insert(.passthrough) }
+        }
         for word in without {
             if let feature = Features(word: word) { features.remove(feature) }
         }

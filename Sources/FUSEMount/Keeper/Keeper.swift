@@ -304,6 +304,10 @@ public struct Keeper {
         guard new.repository == self.configuration.repository, new.nodes == self.configuration.nodes else {
             return reply(.failed("a mount cannot become that of another repository"), to: client)
         }
+        if new.reading == nil { new.reading = self.configuration.reading }
+        guard new.reading == self.configuration.reading else {
+            return reply(.failed("how files are read cannot change while it is mounted"), to: client)
+        }
         do {
             let root = new.state == self.configuration.state ? root : nil
             lastFailure = nil

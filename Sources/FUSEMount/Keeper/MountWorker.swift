@@ -171,6 +171,7 @@ public final class MountWorker: Sendable {
         let watch = RevisionWatch(repository: mounted.repository, fileSystem: fileSystem, session: session)
         let relief = TableRelief(table: fileSystem.table, session: session)
         fileSystem.onLittleRoom { relief.begin() }
+        fileSystem.passThrough.begin(session, table: fileSystem.table, cache: mounted.configuration.cache)
         state.withLock { state in
             state.fileSystem = fileSystem
             state.table = fileSystem.table

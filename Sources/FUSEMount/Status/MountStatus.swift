@@ -59,6 +59,12 @@ public struct MountStatus: Sendable, Codable {
     public var loadedCatalogs = 0
     public var openContents = 0
     public var ioErrors = 0
+    /// How programs' reads get at what the cache has, by the words of `MountConfiguration.Reading`; and why not
+    /// otherwise, if that was wished for.
+    public var reading: String?
+    public var readingFailure: String?
+    /// Open files that the kernel reads by itself.
+    public var passedThrough: Int?
     public var cache = Cache()
     public var fetched = Fetched()
     public var memory = Memory()

@@ -31,6 +31,8 @@ extension MountStatus {
         loadedCatalogs = view.snapshot.tree.loadedCount + 1 + fileSystem.shelf.count
         openContents = fileSystem.contents.count
         ioErrors = mounted.ioErrors.count
+        (reading, readingFailure) = Self.reading(mounted.configuration, session.agreement.features, fileSystem)
+        if session.agreement.features.contains(.passthrough) { passedThrough = fileSystem.table.passedThroughCount }
         if let disk = mounted.store as? DiskStore {
             let usage = try? disk.usage()
             cache = Cache(
@@ -53,5 +55,23 @@ extension MountStatus {
             if count > 0 { kernel.requestsByKind[name] = count }
         }
         if let change = await watch.lastChange { lastChange = [change.folders, change.foldersCompared, change.names] }
+    }
+
+    private static func reading(
+        _ configuration: MountConfiguration, _ features: Features, _ fileSystem: SnapshotFileSystem
+    ) -> (String, failure: String?) {
+        typealias Reading = MountConfiguration.Reading
+        switch configuration.reading ?? .cached {
+        case .cached: return (Reading.cached.rawValue, nil)
+        case .direct:
+            return features.contains(.noOpen)
+                ? (Reading.cached.rawValue, "the mount was made without OPEN") : (Reading.direct.rawValue, nil)
+        case .passthrough:
+            let failure =
+                features.contains(.passthrough)
+                ? fileSystem.passThrough.failure
+                : geteuid() == 0 ? "the kernel does not offer it (Linux 6.9 may)" : "only root's mounts can"
+            return ((failure == nil ? Reading.passthrough : .cached).rawValue, failure)
+        }
     }
 }
