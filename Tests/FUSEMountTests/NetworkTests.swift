@@ -57,6 +57,25 @@ extension MountTests {
             #expect(try ProbeRun.run("/bin/cat", [mount.path("/nested/file")]).output == "content")
         }
 
+        @Test func `A signal that only tells something ends no call, and one that is caught does`() throws {
+            var tree = try MountedTree(servers: 1)
+            try tree.file("/file", Array("content".utf8))
+            _ = try tree.maker.publish()
+            let mount = try tree.mount("--timeout", "60")
+            #expect(try ProbeRun.run("/bin/ls", [mount.path("/")]).status == 0)
+            try tree.servers[0].restart { $0.directives = "limit_rate 1;" }
+            let reader = try RunningProbe(ProbeRun.probe, ["signals", mount.path("/file")])
+            #expect(try eventually { try mount.status().kernel.waiting > 0 })
+            for signal in [SIGCHLD, SIGURG, SIGWINCH, SIGCONT, SIGUSR2] { reader.send(signal) }
+            #expect(try eventually { try mount.status().kernel.requestsByKind["INTERRUPT"] ?? 0 > 0 })
+            #expect(try mount.status().kernel.waiting > 0)
+            #expect(reader.isRunning)
+            // The kernel sends no second interrupt.
+            reader.send(SIGUSR1)
+            #expect(try reader.wait().lines == ["failed \(EINTR)"])
+            #expect(try eventually { try mount.status().kernel.waiting == 0 })
+        }
+
         @Test func `A cold sweep over a tree is fetched ahead`() throws {
             var tree = try MountedTree(servers: 1)
             for index in 0..<200 { try tree.file("/d\(index % 4)/f\(index)", Array("content \(index)".utf8)) }

@@ -82,7 +82,9 @@ final class RunningProbe {
 
     var isRunning: Bool { process.isRunning }
 
-    func interrupt() { kill(process.processIdentifier, SIGKILL) }
+    func interrupt() { send(SIGKILL) }
+
+    func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
     /// What it has printed so far.
     var output: String { String(decoding: readFile(folder.path + "/out") ?? [], as: UTF8.self) }

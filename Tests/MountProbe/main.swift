@@ -1,7 +1,8 @@
 // Reads a mount as programs do, in a process of its own: `MountProbe list DIR`, `stress DIR COUNT THREADS [END]` (COUNT
 // files at least, and until the file END is there) with lines
 // of `SHA256 PATH` (paths in hexadecimal) on standard input, `refuse DIR`, `hold FILE` (opens, says so, and reads when
-// it gets a line), `map FILE` (the digest of what is mapped, shared).
+// it gets a line), `map FILE` (the digest of what is mapped, shared), `signals
+// FILE` (reads in a thread that has handlers for signals).
 import COpenSSL
 import Glibc
 
@@ -16,6 +17,7 @@ case "stress" where arguments.count == 5 || arguments.count == 6:
 case "refuse" where arguments.count == 3: Refusals(root: arguments[2]).print()
 case "hold" where arguments.count == 3: hold(arguments[2])
 case "map" where arguments.count == 3: map(arguments[2])
+case "signals" where arguments.count == 3: SignalledReading(path: arguments[2]).run()
 default: exit(64)
 }
 fflush(nil)

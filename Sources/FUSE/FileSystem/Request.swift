@@ -3,7 +3,7 @@ public struct Request: Sendable {
     /// The kernel's number of the request; unique on a connection.
     public let unique: UInt64
     public let node: NodeID
-    /// The effective user, group and process, as this process's namespaces see them. 0 for what the kernel does by itself.
+    /// The effective user and group, and the thread, as the namespaces of the process that mounted see them. 0 for what the kernel does by itself.
     public let user: UInt32
     public let group: UInt32
     public let process: UInt32

@@ -5,17 +5,20 @@ public import SystemPackage
 struct Answer: ~Copyable, Sendable {
     let channel: Channel
     private var unique: UInt64
+    private let thread: UInt32
 
-    init(channel: Channel, unique: UInt64) {
+    /// - Parameter thread: the one that waits for the answer.
+    init(channel: Channel, unique: UInt64, thread: UInt32 = 0) {
         self.channel = channel
         self.unique = unique
+        self.thread = thread
     }
 
     deinit {
         if unique != 0 { channel.reply(to: unique, .ioError) }
     }
 
-    var key: RequestKey { RequestKey(channel: channel, unique: unique) }
+    var key: RequestKey { RequestKey(channel: channel, unique: unique, thread: thread) }
 
     consuming func fail(_ error: Errno) {
         channel.reply(to: unique, error)
@@ -52,6 +55,7 @@ struct Answer: ~Copyable, Sendable {
 public struct RequestKey: Sendable {
     let channel: Channel
     let unique: UInt64
+    let thread: UInt32
 }
 
 /// The answer that a request waits for. Consuming it gives the answer; a reply dropped unanswered fails with EIO.

@@ -10,7 +10,7 @@ public final class Deferred<Answering: Reply & ~Copyable>: Sendable {
 
     init(_ reply: consuming Answering) {
         key = reply.key
-        interruption = key.channel.shared.pending.add(key.unique)
+        interruption = key.channel.shared.pending.add(key.unique, thread: key.thread)
         if interruption == nil {
             // More are waiting than a session keeps track of.
             reply.fail(.resourceTemporarilyUnavailable)
@@ -39,7 +39,8 @@ public final class Deferred<Answering: Reply & ~Copyable>: Sendable {
     /// Whether the program that waits was interrupted (EINTR is the answer then, or what has been reached by now).
     public var isInterrupted: Bool { interruption?.isInterrupted ?? true }
 
-    /// Calls once when the program that waits is interrupted, at once if it was already; on a thread of the session. Not
+    /// Calls once when the program that waits is interrupted: by a signal that ends it, or one that it catches to end its
+    /// waiting; not by one that is ignored or tells something only (SIGCHLD, SIGURG, SIGWINCH, SIGCONT). Calls at once if it was already; on a thread of the session. Not
     /// after the answer.
     public func onInterrupt(_ body: @escaping @Sendable (Deferred) -> Void) {
         // What is kept here must not keep the reply, or nobody would answer when it is dropped.

@@ -8,12 +8,20 @@ final class SharedState: Sendable {
     let buffers: ReplyBuffers
     let counts = RequestCounts()
     let agreement: Agreement
+    /// Whether the numbers of threads in requests are those of this process's namespace.
+    private let seesThreads: Bool
 
-    init(agreement: Agreement) {
+    init(agreement: Agreement, seesThreads: Bool = true) {
         self.agreement = agreement
+        self.seesThreads = seesThreads
         buffers = ReplyBuffers(
             capacity: agreement.transferBytes, withPipes: agreement.features.contains(.spliceWrite))
     }
+}
+
+extension SharedState {
+    /// The thread that waits for a request's answer; 0 when its number means nothing here.
+    func thread(of request: Request) -> UInt32 { seesThreads ? request.process : 0 }
 }
 
 /// Where requests come from and answers go: an open device, the one of the mount or a clone of it; or an entry of a ring.

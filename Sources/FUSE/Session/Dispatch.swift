@@ -43,7 +43,9 @@ struct Dispatch: Sendable {
 
     private func handle(_ operation: Operation, _ request: Request, _ channel: Channel) {
         let node = request.node
-        var answer: Answer { Answer(channel: channel, unique: request.unique) }
+        var answer: Answer {
+            Answer(channel: channel, unique: request.unique, thread: channel.shared.thread(of: request))
+        }
         switch operation {
         case .lookUp(let name): files.lookUp(name.bytes.span, in: node, request, EntryReply(answer: answer))
         case .forget(let lookups): files.forget(node, lookups: lookups)

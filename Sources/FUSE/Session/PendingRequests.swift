@@ -1,3 +1,5 @@
+internal import CFUSE
+internal import Glibc
 internal import Synchronization
 
 /// Whether one waiting request was interrupted, and who wants to know.
@@ -7,7 +9,14 @@ final class Interruption: Sendable {
         var body: (@Sendable () -> Void)?
     }
 
+    /// The thread that waits; 0 when that is not known.
+    let thread: UInt32
     private let state = Mutex(State())
+
+    init(thread: UInt32 = 0) { self.thread = thread }
+
+    /// Whether a signal waits that is to end the call. What cannot be told does.
+    var endsCall: Bool { WaitingSignals(ofThread: thread)?.endsCall ?? true }
 
     var isInterrupted: Bool { state.withLock { $0.isInterrupted } }
 
@@ -38,21 +47,32 @@ final class Interruption: Sendable {
 ///
 /// What is answered at once is never here: an interrupt that finds nothing is remembered for a while, as the handler on
 /// another thread may be about to defer the request.
+///
+/// The kernel interrupts a request once, for any signal. If that one is none to end the call, those that come after it
+/// are looked for from here.
 final class PendingRequests: Sendable {
     private struct State {
         var waiting: [UInt64: Interruption] = [:]
         var early: [UInt64] = []
         var nextEarly = 0
+        /// Requests whose interrupt was of no meaning.
+        var watched: Set<UInt64> = []
+        var isWatching = false
     }
+
+    /// How often a watched request's signals are looked at, in microseconds: a program that is to end does so late by that.
+    private static let watchPeriod: UInt32 = 50_000
 
     private let state = Mutex(State())
 
     var count: Int { state.withLock { $0.waiting.count } }
 
     /// `nil` when there are too many.
-    func add(_ unique: UInt64) -> Interruption? {
+    ///
+    /// - Parameter thread: the one that waits.
+    func add(_ unique: UInt64, thread: UInt32 = 0) -> Interruption? {
         let number = Self.number(unique)
-        let interruption = Interruption()
+        let interruption = Interruption(thread: thread)
         let (isEarly, isFull) = state.withLock { state in
             guard state.waiting.count < FUSELimits.deferredRequests else { return (false, true) }
             state.waiting[number] = interruption
@@ -62,12 +82,17 @@ final class PendingRequests: Sendable {
             return (true, false)
         }
         if isFull { return nil }
-        if isEarly { interruption.interrupt() }
+        if isEarly { consider(interruption, number) }
         return interruption
     }
 
     func remove(_ unique: UInt64) {
-        _ = state.withLock { $0.waiting.removeValue(forKey: Self.number(unique)) }
+        let number = Self.number(unique)
+        let removed = state.withLock { state in
+            state.watched.remove(number)
+            return state.waiting.removeValue(forKey: number)
+        }
+        _ = removed
     }
 
     func interrupt(_ unique: UInt64) {
@@ -82,9 +107,45 @@ final class PendingRequests: Sendable {
             }
             return nil
         }
-        found?.interrupt()
+        if let found { consider(found, number) }
     }
 
     /// The same whether a request was sent again or not.
     private static func number(_ unique: UInt64) -> UInt64 { unique & ~Request.resentBit }
+
+    // MARK: Signals
+
+    private func consider(_ interruption: Interruption, _ number: UInt64) {
+        if interruption.endsCall { return interruption.interrupt() }
+        let begins = state.withLock { state in
+            // It may have been answered meanwhile.
+            guard state.waiting[number] === interruption else { return false }
+            state.watched.insert(number)
+            defer { state.isWatching = true }
+            return !state.isWatching
+        }
+        guard begins else { return }
+        let context = Unmanaged.passRetained(self)
+        let result = cfuse_start_thread(
+            "fuse-signals", { Unmanaged<PendingRequests>.fromOpaque($0!).takeRetainedValue().watch() },
+            context.toOpaque())
+        guard result != 0 else { return }
+        context.release()
+        state.withLock { $0.isWatching = false }
+        interruption.interrupt()
+    }
+
+    /// Until no request is left whose signals are to be looked at.
+    private func watch() {
+        while true {
+            usleep(Self.watchPeriod)
+            let watched = state.withLock { state -> [Interruption] in
+                let found = state.watched.compactMap { state.waiting[$0] }
+                if found.isEmpty { state.isWatching = false }
+                return found
+            }
+            if watched.isEmpty { return }
+            for interruption in watched where interruption.endsCall { interruption.interrupt() }
+        }
+    }
 }

@@ -105,14 +105,15 @@ public final class Session: Sendable {
             for clone in descriptors.dropFirst() { cfuse_close(clone.rawValue) }
             throw error
         }
-        let shared = SharedState(agreement: agreement)
+        // Threads are numbered as in the namespace of whoever mounted.
+        let shared = SharedState(agreement: agreement, seesThreads: false)
         let channels = descriptors.map { Channel(adopting: $0.rawValue, shared: shared) }
         let session = Session(files: files, channels: channels, shared: shared, mountpoint: nil)
         try session.start(workers: max(workers, channels.count))
         return session
     }
 
-    /// Serves a mount that another process, or another session, served before.
+    /// Serves a mount that another process, or another session, served before; of this process's namespace of processes.
     /// - Parameters:
     ///   - files: what answers, for the same nodes as before.
     ///   - descriptors: the mount's device and all its clones; they belong to the session from now on.
