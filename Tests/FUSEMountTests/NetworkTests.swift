@@ -59,12 +59,13 @@ extension MountTests {
 
         @Test func `A signal that only tells something ends no call, and one that is caught does`() throws {
             var tree = try MountedTree(servers: 1)
-            try tree.file("/file", Array("content".utf8))
+            try tree.file("/nested/file", Array("content".utf8))
+            try tree.maker.nested("/nested")
             _ = try tree.maker.publish()
             let mount = try tree.mount("--timeout", "60")
             #expect(try ProbeRun.run("/bin/ls", [mount.path("/")]).status == 0)
             try tree.servers[0].restart { $0.directives = "limit_rate 1;" }
-            let reader = try RunningProbe(ProbeRun.probe, ["signals", mount.path("/file")])
+            let reader = try RunningProbe(ProbeRun.probe, ["signals", mount.path("/nested/file")])
             #expect(try eventually { try mount.status().kernel.waiting > 0 })
             for signal in [SIGCHLD, SIGURG, SIGWINCH, SIGCONT, SIGUSR2] { reader.send(signal) }
             #expect(try eventually { try mount.status().kernel.requestsByKind["INTERRUPT"] ?? 0 > 0 })
