@@ -243,7 +243,7 @@ let package = Package(
         .testTarget(
             name: "FUSEMountTests",
             dependencies: [
-                "COpenSSL",
+                "CMount", "COpenSSL",
                 "CVMFS", "CVMFSTool", "FUSE", "FUSEMount", "MountProbe", "CatalogFixtures", "FixtureTrees",
                 "LocalServers", "RepositoryMaker", .product(name: "SystemPackage", package: "swift-system"),
             ], swiftSettings: settings),

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -53,6 +54,30 @@ int cmount_connect(const char *path) {
         return result;
     }
     return descriptor;
+}
+
+int cmount_notify_socket(const char *path) {
+    struct sockaddr_un address;
+    int result = address_of(path, &address);
+    if (result < 0) return result;
+    socklen_t size = sizeof address;
+    if (path[0] == '@') {
+        address.sun_path[0] = 0;
+        size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    }
+    int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -errno;
+    if (connect(descriptor, (struct sockaddr *)&address, size) != 0) {
+        result = -errno;
+        close(descriptor);
+        return result;
+    }
+    return descriptor;
+}
+
+int cmount_is_dead(int descriptor) {
+    struct pollfd polled = {.fd = descriptor};
+    return poll(&polled, 1, 0) > 0 && (polled.revents & (POLLERR | POLLHUP | POLLNVAL)) ? 1 : 0;
 }
 
 int cmount_accept(int descriptor) {

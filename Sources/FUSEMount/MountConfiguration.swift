@@ -65,6 +65,8 @@ public struct MountConfiguration: Sendable, Hashable, Codable {
     public var nodes = MountLimits.nodes
     /// `nil` for `cached`. It stays as it is for as long as the mount lives.
     public var reading: Reading?
+    /// Whether the service manager keeps the mount's descriptors for a keeper after this one; `nil` for no.
+    public var isStored: Bool?
     /// FUSE's device, and the program that mounts for ordinary users.
     public var device = "/dev/fuse"
     public var helper = "fusermount3"

@@ -19,6 +19,8 @@ int cmount_socket_pair(int *ends);
 int cmount_listen(const char *path);
 int cmount_connect(const char *path);
 int cmount_accept(int descriptor);
+/// A socket whose messages go to a service manager, at a path or, after `@`, at an abstract address.
+int cmount_notify_socket(const char *address);
 /// Sends one message with descriptors.
 int cmount_send(int descriptor, const void *bytes, size_t count, const int *descriptors, size_t descriptor_count);
 /// Receives one message; the number of its bytes, 0 when the other side is gone, -EMSGSIZE when it is longer than the
@@ -36,6 +38,8 @@ int cmount_set_patience(int descriptor, int milliseconds);
 int cmount_memory(const char *name);
 /// Makes it at least `size` bytes long, all of them there.
 int cmount_grow(int descriptor, int64_t size);
+/// Whether the other end of a device or pipe is gone.
+int cmount_is_dead(int descriptor);
 /// Maps `size` bytes, whether they are there yet or not; null when that is refused.
 void *cmount_map(int descriptor, size_t size);
 void cmount_unmap(void *memory, size_t size);

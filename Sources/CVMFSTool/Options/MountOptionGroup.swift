@@ -58,6 +58,13 @@ struct MountOptionGroup: ParsableArguments {
             """)
     var io: String?
 
+    @Flag(
+        help: """
+            systemd keeps the mount's descriptors, so that it outlives its keeper, too (FileDescriptorStoreMax= in the \
+            unit).
+            """)
+    var fdStore = false
+
     @Option(help: "Seconds to connect to a server, and that a transfer may be too slow.")
     var timeout: Int?
 
@@ -111,6 +118,7 @@ extension MountConfiguration {
         checksPermissions = !mount.noPermissions
         workers = mount.workers
         without = mount.without
+        isStored = mount.fdStore ? true : nil
         reading = mount.io.flatMap { Reading(rawValue: $0) }
     }
 
@@ -169,6 +177,7 @@ extension MountOptionGroup {
             case "magic-xattrs": magicXattrs = try value()
             case "workers": workers = try number(Int.self)
             case "without": without += try value().split(separator: ";").map(String.init)
+            case "fd-store": fdStore = true
             case "io": io = try value()
             case "timeout": timeout = try number(Int.self)
             case "max-ttl": maxTTL = try number(Int64.self)

@@ -43,6 +43,8 @@ public struct Keeper {
     /// Who waits for the upgrade's new worker to serve.
     private var upgrading: MessageSocket?
     private var held: Held?
+    private let manager = ServiceManager()
+    private var stored: StoredMount?
     private var root: String?
     private var clients: [(MessageSocket, ControlRequest)] = []
     private var unmounting: [MessageSocket] = []
@@ -89,7 +91,8 @@ public struct Keeper {
             folder.remove()
             listener.close()
         }
-        worker = try start(program, configuration, root: nil)
+        takeStored()
+        worker = try start(program, configuration, root: root)
         while true {
             var polled: [pollfd] = [
                 pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
@@ -107,6 +110,25 @@ public struct Keeper {
             if polled[2].revents != 0, try !hearWorker() { return }
             if polled[1].revents != 0 { accept() }
         }
+    }
+
+    // MARK: The service manager
+
+    /// Takes a mount whose keeper has died.
+    private mutating func takeStored() {
+        guard configuration.isStored == true, let manager else { return }
+        guard let found = StoredMount(of: configuration, in: manager) else { return }
+        stored = found
+        held = Held(agreement: found.agreement, descriptors: found.descriptors)
+        root = found.root
+    }
+
+    private mutating func store() {
+        guard configuration.isStored == true, let manager, let held else { return }
+        do {
+            stored = try StoredMount(held.agreement, held.descriptors, configuration, in: manager)
+            stored?.root = root
+        } catch { lastFailure = "\(error)" }
     }
 
     // MARK: Workers
@@ -143,9 +165,12 @@ public struct Keeper {
             }
         case .mounted(let agreement):
             held = Held(agreement: agreement, descriptors: descriptors)
+            store()
             serving()
         case .serving: serving()
-        case .shows(let root): self.root = root
+        case .shows(let root):
+            self.root = root
+            stored?.root = root
         case .failed(let reason): lastFailure = reason
         case .ended:
             reap(current)
@@ -159,6 +184,9 @@ public struct Keeper {
     private mutating func serving() {
         worker?.isServing = true
         if !isAnnounced { announce(.success(())) }
+        if !isAnnounced || upgrading != nil {
+            manager?.ready("\(configuration.repository) is mounted at \(configuration.mountpoint)")
+        }
         isAnnounced = true
         let waiting = clients
         clients = []
@@ -216,10 +244,7 @@ public struct Keeper {
     private mutating func hearUpgrade() {
         guard var upgrade else { return }
         guard let (report, _) = try? upgrade.worker.socket.receive(WorkerReport.self) else {
-            reap(upgrade.worker)
-            reply(.failed(lastFailure ?? "the new process has died"), to: upgrade.client)
-            self.upgrade = nil
-            return
+            return giveUp(upgrade, lastFailure ?? "the new process has died")
         }
         switch report {
         case .prepared:
@@ -227,11 +252,16 @@ public struct Keeper {
             self.upgrade = upgrade
             try? worker?.socket.send(WorkerOrder.leave)
         case .failed(let reason):
-            reap(upgrade.worker)
-            reply(.failed(reason), to: upgrade.client)
-            self.upgrade = nil
+            giveUp(upgrade, reason)
         case .mounted, .serving, .shows, .ended: break
         }
+    }
+
+    private mutating func giveUp(_ upgrade: Upgrade, _ reason: String) {
+        reap(upgrade.worker)
+        reply(.failed(reason), to: upgrade.client)
+        self.upgrade = nil
+        manager?.ready("\(configuration.repository) could not be taken over: \(reason)")
     }
 
     // MARK: Signals and clients
@@ -256,6 +286,7 @@ public struct Keeper {
             return
         }
         isEnding = true
+        manager?.stopping()
         try? worker?.socket.send(WorkerOrder.end)
     }
 
@@ -304,6 +335,7 @@ public struct Keeper {
         guard new.repository == self.configuration.repository, new.nodes == self.configuration.nodes else {
             return reply(.failed("a mount cannot become that of another repository"), to: client)
         }
+        if new.isStored == nil { new.isStored = self.configuration.isStored }
         if new.reading == nil { new.reading = self.configuration.reading }
         guard new.reading == self.configuration.reading else {
             return reply(.failed("how files are read cannot change while it is mounted"), to: client)
@@ -313,6 +345,7 @@ public struct Keeper {
             lastFailure = nil
             upgrade = Upgrade(
                 worker: try start(program, new, root: root), program: program, configuration: new, client: client)
+            manager?.reloading()
         } catch { reply(.failed("\(error)"), to: client) }
     }
 
@@ -323,6 +356,7 @@ public struct Keeper {
             reply(.failed("the mount has ended"), to: upgrade.client)
         }
         if let client = upgrading { reply(.failed("the mount has ended"), to: client) }
+        if let stored, let manager { stored.letGo(in: manager) }
         if held != nil, let mounted = Mountpoint(folder.mountpoint).mounted, mounted.type == "fuse.cvmfs" {
             try? Mountpoint(folder.mountpoint).unmount(lazily: true)
         }

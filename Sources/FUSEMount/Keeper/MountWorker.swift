@@ -57,7 +57,8 @@ public final class MountWorker: Sendable {
         for await received in orders {
             if try await !obey(received.order, received.descriptors) { return }
         }
-        // The keeper is gone: nobody would take the mount over, so it ends here.
+        // The keeper is gone: unless there will be another one, nobody would take the mount over, so it ends here.
+        if state.withLock({ $0.mounted?.configuration.isStored }) == true { return await leave() }
         await end()
     }
 
