@@ -1,4 +1,5 @@
 internal import CVMFS
+internal import Glibc
 internal import Synchronization
 internal import SystemPackage
 
@@ -8,6 +9,7 @@ final class NodeContent: Sendable {
         var held = HeldParts()
         var readAhead = ReadAhead()
         var prefetches: Set<Int> = []
+        var run = ReadRun()
     }
 
     let size: Int64
@@ -54,6 +56,22 @@ final class NodeContent: Sendable {
         return state.withLock { state in
             state.readAhead.read(at: offset, count: count, chunks: first...last, total: parts.count)
                 .filter { state.prefetches.insert($0).inserted }
+        }
+    }
+
+    /// Notes what the mount's page cache has got now, and lets the pages of the cache's files go that nobody needs.
+    func relieve(afterReading bytes: Range<Int64>) {
+        guard let needless = state.withLock({ $0.run.read(bytes, of: size) }) else { return }
+        for index in index(at: needless.lowerBound)..<parts.count {
+            let part = parts[index]
+            guard part.offset < needless.upperBound else { return }
+            guard let object = held(index) else { continue }
+            let start = max(needless.lowerBound, part.offset) - part.offset
+            // 0: to the end of the file.
+            let count = needless.upperBound >= part.end ? 0 : needless.upperBound - part.offset - start
+            _ = try? object.withDescriptor {
+                posix_fadvise($0.rawValue, off_t(start), off_t(count), POSIX_FADV_DONTNEED)
+            }
         }
     }
 

@@ -25,11 +25,13 @@ extension SnapshotFileSystem {
                 if let object = try content.cached(index) {
                     if offset == 0 { noteBeginning(of: node, isCached: true) }
                     readAhead(content, node, at: offset, count: count)
-                    return Self.answer(reply, object, part, offset, end)
+                    Self.answer(reply, object, part, offset, end)
+                    return relieve(content, offset..<end)
                 }
             } else if let objects = try cachedObjects(content, from: index, to: end) {
                 readAhead(content, node, at: offset, count: count)
-                return Self.answer(reply, objects, content, from: index, offset, end)
+                Self.answer(reply, objects, content, from: index, offset, end)
+                return relieve(content, offset..<end)
             }
             if offset == 0 { noteBeginning(of: node, isCached: false) }
             let wanted = UInt64(offset)
@@ -63,15 +65,20 @@ extension SnapshotFileSystem {
                 index += 1
             } while content.parts[index - 1].end < end
             let found = objects
-            try await BlockingPool.shared.run {
+            try await BlockingPool.shared.run { [self] in
                 guard let reply = pending.take() else { return }
                 if found.count == 1 {
                     Self.answer(reply, found[0], content.parts[first], offset, end)
                 } else {
                     Self.answer(reply, found, content, from: first, offset, end)
                 }
+                relieve(content, offset..<end)
             }
         } catch { pending.take()?.fail(errno(error)) }
+    }
+
+    private func relieve(_ content: NodeContent, _ bytes: Range<Int64>) {
+        if isRelieving { content.relieve(afterReading: bytes) }
     }
 
     /// From one object's descriptor, without a copy in this process where the kernel can do it.

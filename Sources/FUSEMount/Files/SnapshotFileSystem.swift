@@ -20,6 +20,8 @@ final class SnapshotFileSystem: FileSystem {
     let sweep: SweepAhead
     let validity: Validity
     let passThrough: PassThrough
+    /// Whether pages of the cache's files go when the mount's page cache has them.
+    let isRelieving: Bool
     private let paths = Mutex<[UInt32: (node: NodeID, path: RepositoryPath)]>([:])
     private let listings = RecentListings()
     /// Called when the table has little room left; at once, on the thread of a request.
@@ -28,8 +30,9 @@ final class SnapshotFileSystem: FileSystem {
 
     init(
         table: NodeTable, view: MountedView, fetcher: ObjectFetcher, ownership: Ownership, contents: Int,
-        mounted: MountedRepository, validity: Validity = .forever
+        mounted: MountedRepository, validity: Validity = .forever, isRelieving: Bool = false
     ) {
+        self.isRelieving = isRelieving
         self.table = table
         views = Views(view)
         self.fetcher = fetcher

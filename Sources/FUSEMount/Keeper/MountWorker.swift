@@ -165,7 +165,9 @@ public final class MountWorker: Sendable {
         return SnapshotFileSystem(
             table: table, view: MountedView(number: number, snapshot: snapshot), fetcher: mounted.repository.fetcher,
             ownership: configuration.ownership,
-            contents: min(MountLimits.openContents, ProcessFigures.descriptorLimit / 8), mounted: mounted)
+            contents: min(MountLimits.openContents, ProcessFigures.descriptorLimit / 8), mounted: mounted,
+            // Of what is read directly there is no other page cache.
+            isRelieving: configuration.reading != .direct)
     }
 
     private func begin(_ session: Session, _ fileSystem: SnapshotFileSystem, _ mounted: MountedRepository) {
