@@ -179,6 +179,12 @@ void cmount_save_memory(void) {
 #endif
 }
 
+void cmount_give_back_memory(void) {
+#ifdef M_ARENA_MAX
+    malloc_trim(0);
+#endif
+}
+
 void cmount_unmap(void *memory, size_t size) { munmap(memory, size); }
 
 int cmount_start(

@@ -50,6 +50,9 @@ int cmount_unnamed_file(const char *folder);
 /// Lets the allocator keep less than it would for many threads.
 void cmount_save_memory(void);
 
+/// Gives the system what the allocator holds and nobody uses: some ten milliseconds.
+void cmount_give_back_memory(void);
+
 // MARK: Processes
 
 /// Starts a program with one descriptor, which it gets as number 3, and with no signal blocked or ignored. With

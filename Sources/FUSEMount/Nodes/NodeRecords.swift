@@ -1,4 +1,5 @@
 internal import CASCore
+internal import CMount
 internal import FUSE
 internal import Synchronization
 
@@ -123,6 +124,8 @@ final class NodeRecords {
         let count = min(capacity, (slot / MountLimits.nodesOfStep + 1) * MountLimits.nodesOfStep)
         try memory.grow(to: count * Self.bytes)
         allocated = count
+        // So many new nodes are a walk, which has opened and closed many catalogs: their pages lie free in the heap.
+        cmount_give_back_memory()
     }
 
     /// The record is complete: from here on it counts.
