@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -223,6 +224,25 @@ int cplatform_write_at(int file, const void *bytes, int64_t count, int64_t offse
         done += result;
     }
     return 0;
+}
+
+int cplatform_is_in_memory(int file) {
+#if defined(__linux__) && defined(RWF_NOWAIT)
+    char byte;
+    struct iovec place = {&byte, 1};
+    return !(preadv2(file, &place, 1, 0, RWF_NOWAIT) < 0 && errno == EAGAIN);
+#else
+    (void)file;
+    return 1;
+#endif
+}
+
+void cplatform_will_read(int file, int64_t count) {
+#ifdef __linux__
+    posix_fadvise(file, 0, (off_t)count, POSIX_FADV_WILLNEED);
+#else
+    (void)file, (void)count;
+#endif
 }
 
 int cplatform_truncate(int file, int64_t size) {

@@ -2,6 +2,8 @@
 public enum CompositionLimits {
     /// Uncompressed size of a catalog: 4 GiB, ten times the largest in use.
     public static let catalogBytes: Int64 = 4 << 30
+    /// Bytes of a cached catalog that are read into memory when it is opened: most catalogs are smaller.
+    static let catalogReadAhead: Int64 = 8 << 20
     /// Uncompressed size of a history database: a tag takes about 200 bytes.
     public static let historyBytes: Int64 = 256 << 20
     /// Meta-information, as readers of the reference bound it. Source: format 2.5.

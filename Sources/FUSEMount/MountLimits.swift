@@ -23,6 +23,8 @@ public enum MountLimits {
     static let sweptObjects = 64
     /// Bytes of them that are under way at a time.
     static let sweptBytes: Int64 = 64 << 20
+    /// Bytes of a cached file that a sweep lets the disk read: what follows, the kernel reads ahead itself.
+    static let sweptBeginning: Int64 = 1 << 20
     /// Folders one in the other that a sweep enters.
     static let sweptDepth = 64
     /// Requests to the network that `explain` remembers, about 200 bytes each.

@@ -56,6 +56,10 @@ int cplatform_unlock(int file);
 
 /// Returns the number of bytes, fewer than asked for only at the end of the file.
 int64_t cplatform_read_at(int file, void *bytes, int64_t count, int64_t offset);
+/// Whether the beginning is in memory: 0 when reading it would wait for the disk, 1 also where the system does not tell.
+int cplatform_is_in_memory(int file);
+/// Lets the system begin to read that many bytes from the beginning.
+void cplatform_will_read(int file, int64_t count);
 /// Writes all bytes or fails.
 int cplatform_write_at(int file, const void *bytes, int64_t count, int64_t offset);
 int cplatform_truncate(int file, int64_t size);

@@ -21,11 +21,11 @@ extension SnapshotFileSystem {
         do {
             guard passThrough.isPossible else { return open(node, nil, reply) }
             if let content = try cachedContent(of: node), let object = try content.cached(0) {
-                noteBeginning(of: node, isCached: true)
+                noteBeginning(of: node, isAtHand: object.isInMemory)
                 return open(node, object, reply)
             }
         } catch { return reply.fail(errno(error)) }
-        noteBeginning(of: node, isCached: false)
+        noteBeginning(of: node, isAtHand: false)
         reply.later { [self] pending in
             do {
                 guard let content = try await content(of: node) else {

@@ -23,7 +23,7 @@ extension SnapshotFileSystem {
             let part = content.parts[index]
             if part.end >= end {
                 if let object = try content.cached(index) {
-                    if offset == 0 { noteBeginning(of: node, isCached: true) }
+                    if offset == 0 { noteBeginning(of: node, isAtHand: object.isInMemory) }
                     readAhead(content, node, at: offset, count: count)
                     Self.answer(reply, object, part, offset, end)
                     return relieve(content, offset..<end)
@@ -33,7 +33,7 @@ extension SnapshotFileSystem {
                 Self.answer(reply, objects, content, from: index, offset, end)
                 return relieve(content, offset..<end)
             }
-            if offset == 0 { noteBeginning(of: node, isCached: false) }
+            if offset == 0 { noteBeginning(of: node, isAtHand: false) }
             let wanted = UInt64(offset)
             reply.later { [self] pending in
                 await answer(pending, node, content, at: wanted, count: count)
@@ -181,10 +181,10 @@ extension SnapshotFileSystem {
         }
     }
 
-    func noteBeginning(of node: NodeID, isCached: Bool) {
+    func noteBeginning(of node: NodeID, isAtHand: Bool) {
         guard let record = table.record(of: node), let place = table.catalog(at: record.catalog) else { return }
         sweep.began(
-            SweepAhead.File(catalog: place.hash, row: Int64(record.row)), isCached: isCached, in: record.parent,
+            SweepAhead.File(catalog: place.hash, row: Int64(record.row)), isAtHand: isAtHand, in: record.parent,
             views.current
         ) { [table] in table.path(of: record.parent) }
     }

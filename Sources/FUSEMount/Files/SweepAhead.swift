@@ -1,11 +1,13 @@
+internal import CASCore
 internal import CVMFS
 internal import Synchronization
 
 /// Fetches ahead of a program that reads one file after the other, as `tar`, `grep -r` and backups do.
 ///
-/// Three files in the order of their folder, the last of them not cached, begin a sweep: a walk that goes the way such
+/// Three files in the order of their folder, the last of them not at hand, begin a sweep: a walk that goes the way such
 /// programs go, in listing order and depth first, some files ahead of the reader, and loads nested catalogs as it comes
-/// to them. It stops when the reader leaves the way, or when everything it meets is cached.
+/// to them. What is cached it lets the disk read. It stops when the reader leaves the way, or when everything it meets
+/// is in memory.
 final class SweepAhead: Sendable {
     /// A file by the row that it was looked up in.
     struct File: Hashable {
@@ -17,7 +19,7 @@ final class SweepAhead: Sendable {
     private static let step: Int64 = 64
     private static let beginning = 2
     private static let parallel = 16
-    /// Cached files in a row, after which there is no need for the sweep.
+    /// Files at hand in a row, after which there is no need for the sweep.
     private static let needless = 512
     /// How far readers that read several files at a time may lag.
     private static let lag = 16
@@ -49,9 +51,9 @@ final class SweepAhead: Sendable {
     ///
     /// - Parameters:
     ///   - folder: its folder's record, and `path` that folder's path.
-    ///   - isCached: whether the reader did not have to wait.
+    ///   - isAtHand: whether the reader did not have to wait.
     func began(
-        _ file: File, isCached: Bool, in folder: UInt32, _ view: MountedView, path: () -> RepositoryPath?
+        _ file: File, isAtHand: Bool, in folder: UInt32, _ view: MountedView, path: () -> RepositoryPath?
     ) {
         let begins = state.withLock { state -> Bool in
             if let (place, _) = state.ahead[file] {
@@ -72,7 +74,7 @@ final class SweepAhead: Sendable {
             state.streak = follows ? state.streak + 1 : 0
             state.last = file
             state.folder = folder
-            guard !isCached, state.streak >= Self.beginning else { return false }
+            guard !isAtHand, state.streak >= Self.beginning else { return false }
             state.streak = 0
             return true
         }
@@ -125,36 +127,41 @@ final class SweepAhead: Sendable {
     ) async throws {
         var way = try await SweepWalk(from: folder, after: row, view.snapshot.tree)
         var signals = signals.makeAsyncIterator()
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        try await withThrowingTaskGroup(of: Bool.self) { group in
             var running = 0
             var place = 0
-            var cachedInRow = 0
+            var needlessInRow = 0
             while let file = try await way.next() {
                 try Task.checkCancellation()
                 place += 1
-                let part = file.parts.first
-                let isCached = part.map { fetcher.store.contains($0.id) } ?? true
-                cachedInRow = isCached ? cachedInRow + 1 : 0
-                if cachedInRow > Self.needless { return }
-                note(File(catalog: file.catalog, row: file.entry.rowID), place, isCached ? 0 : part?.size ?? 0, number)
-                if !isCached, let part {
+                note(File(catalog: file.catalog, row: file.entry.rowID), place, file.parts.first?.size ?? 0, number)
+                if let part = file.parts.first {
                     if running >= Self.parallel {
-                        try await group.next()
+                        needlessInRow = try await group.next() == true ? 0 : needlessInRow + 1
+                        if needlessInRow > Self.needless { return }
                         running -= 1
                     }
                     running += 1
-                    group.addTask(priority: .low) { [self] in
-                        let object = try? await fetcher.object(
-                            of: part, at: file.path, isChunked: file.entry.isChunked, isExternal: false,
-                            priority: .prefetch)
-                        if object != nil { fetched.add(1, ordering: .relaxed) }
-                    }
+                    group.addTask(priority: .low) { [self] in await take(part, of: file) }
                 }
                 while isFarAhead(number) {
                     guard await signals.next() != nil else { return }
                 }
             }
         }
+    }
+
+    /// Fetches the beginning of a file, or lets the disk read it: whether there was need.
+    private func take(_ part: FilePart, of file: SweepWalk.Found) async -> Bool {
+        if let object = try? fetcher.cached(part.id, size: .exactly(part.size)) {
+            guard !object.isInMemory else { return false }
+            object.willBeRead(MountLimits.sweptBeginning)
+            return true
+        }
+        let object = try? await fetcher.object(
+            of: part, at: file.path, isChunked: file.entry.isChunked, isExternal: false, priority: .prefetch)
+        if object != nil { fetched.add(1, ordering: .relaxed) }
+        return true
     }
 
     private func note(_ file: File, _ place: Int, _ bytes: Int64, _ number: Int) {

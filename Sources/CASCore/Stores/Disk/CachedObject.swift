@@ -33,6 +33,10 @@ final class CachedObject: StoredObject {
         try body(FileDescriptor(rawValue: descriptor))
     }
 
+    var isInMemory: Bool { cplatform_is_in_memory(descriptor) != 0 }
+
+    func willBeRead(_ bytes: Int64) { cplatform_will_read(descriptor, min(bytes, size)) }
+
     /// The disk does not give what it once took: drops the file, so that the next one to ask gets the object anew.
     private func damage(_ result: Int64, _ offset: Int64) -> CASError {
         try? files.drop(id, file: descriptor)
