@@ -80,24 +80,22 @@ public final class FileCatalog: Sendable {
     /// What lies below a nested catalog's mountpoint is absent here; see `nestedCatalog(containing:)`.
     /// - Parameter path: a path in the repository, at or below `mountPath`.
     public func entry(at path: RepositoryPath) throws(CatalogError) -> CatalogEntry? {
-        guard let entry = try entry(for: try key(of: path)) else { return nil }
-        // A row under another file's key would be that file by name, and this one by path.
-        guard path.bytes.hasLast(component: entry.name.bytes) || path.bytes.count == mountPath.bytes.count else {
-            throw CatalogError(
-                .malformedEntry, "\(database.label): the entry at \(path) calls itself \"\(entry.name)\"")
-        }
-        return entry
+        // The catalog's root has a name of its own where it is not mounted where it was made for.
+        let name = path.bytes.count == mountPath.bytes.count ? nil : path.name
+        return try entry(for: try key(of: path), named: name)
     }
 
     /// The entry with a key of this catalog: of `rootPrefix` and the rest of the path.
-    public func entry(for key: PathKey) throws(CatalogError) -> CatalogEntry? {
+    public func entry(for key: PathKey) throws(CatalogError) -> CatalogEntry? { try entry(for: key, named: nil) }
+
+    private func entry(for key: PathKey, named name: FileName?) throws(CatalogError) -> CatalogEntry? {
         try database.query { connection throws(CatalogError) in
             let statement = try connection.statement(.entryByKey, columns)
             defer { statement.reset() }
             statement.bind(key.first, at: 1)
             statement.bind(key.second, at: 2)
             guard try connection.step(statement) else { return nil }
-            return try columns.decode(statement, key: key)
+            return try columns.decode(statement, key: key, named: name)
         }
     }
 
@@ -249,14 +247,5 @@ public final class FileCatalog: Sendable {
 
     private func outside(_ path: RepositoryPath) -> CatalogError {
         CatalogError(.outsideCatalog, "\(database.label) is mounted at \(mountPath), and does not hold \(path)")
-    }
-}
-
-extension [UInt8] {
-    /// Whether a path ends with a slash and this name; or is empty as the name is.
-    fileprivate func hasLast(component name: [UInt8]) -> Bool {
-        let start = count - name.count
-        guard start > 0 else { return isEmpty && name.isEmpty }
-        return self[start - 1] == UInt8(ascii: "/") && self[start...].elementsEqual(name)
     }
 }

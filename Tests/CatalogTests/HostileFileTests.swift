@@ -250,7 +250,9 @@ struct HostileFileTests {
         for (column, value) in [("name", DatabaseValue.text(huge)), ("symlink", .text(huge)), ("hash", .blob(huge))] {
             let made = try MadeCatalog {
                 try $0.add(.file("/a"))
-                try $0.add(EntryRow.file("/b").with { $0.raw[column] = value })
+                // A target is read of a symlink only.
+                let row = column == "symlink" ? EntryRow.symlink("/b", to: "a") : EntryRow.file("/b")
+                try $0.add(row.with { $0.raw[column] = value })
             }
             let catalog = try made.open()
             #expect(code { _ = try catalog.entry(at: "/b") } == .tooLarge, "\(column)")

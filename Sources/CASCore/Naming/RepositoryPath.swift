@@ -46,7 +46,7 @@ public struct RepositoryPath: Sendable, Hashable {
     /// The last component; of the root, an empty name.
     public var name: FileName {
         guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return FileName(bytes: []) }
-        return FileName(bytes: Array(bytes[(slash + 1)...]))
+        return FileName(endOf: bytes, from: slash + 1)
     }
 
     /// The directory that holds it; `nil` for the root.
@@ -64,12 +64,14 @@ public struct RepositoryPath: Sendable, Hashable {
     /// - Parameter name: one component. It is taken as it is, since a catalog's key is made of whatever its row says;
     ///   a name that is not `FileName.isValid` gives a path that is not normal.
     public func appending(_ name: FileName) -> RepositoryPath {
-        var joined: [UInt8] = []
-        joined.reserveCapacity(bytes.count + 1 + name.bytes.count)
-        joined.append(contentsOf: bytes)
-        joined.append(UInt8(ascii: "/"))
-        joined.append(contentsOf: name.bytes)
-        return RepositoryPath(normal: joined)
+        name.withUnsafeBytes { name in
+            var joined: [UInt8] = []
+            joined.reserveCapacity(bytes.count + 1 + name.count)
+            joined.append(contentsOf: bytes)
+            joined.append(UInt8(ascii: "/"))
+            joined.append(contentsOf: name)
+            return RepositoryPath(normal: joined)
+        }
     }
 
     /// This path followed by all components of another.

@@ -4,9 +4,8 @@ internal import Catalog
 /// How a snapshot's parts reach its catalogs: on the pool, with the path in every error.
 extension Snapshot {
     func remember(_ attributes: CatalogEntry, at key: EntryCache.Key) -> Entry {
-        let entry = Entry(path: key.path, attributes: attributes)
-        entries.remember(entry, at: key)
-        return entry
+        entries.remember(attributes, at: key)
+        return Entry(path: key.path, attributes: attributes)
     }
 
     /// The catalog in which a directory's children are, loaded if need be.

@@ -63,6 +63,7 @@ package final class CatalogTree: Sendable {
     private let fetcher: ObjectFetcher
     private let capacity: Int
     private let nested = Mutex(MountedCatalogs())
+    /// The time by which the least recently used are told: it passes when a catalog is loaded.
     private let clock = Atomic<UInt64>(0)
 
     /// - Parameter capacity: nested catalogs loaded at once, at most.
@@ -177,14 +178,16 @@ package final class CatalogTree: Sendable {
     private func nearest(to path: RepositoryPath, excludingPath: Bool) -> Mounted {
         let mounted = nested.withLock { $0.nearest(to: path, excludingPath: excludingPath) }
         guard let mounted else { return root }
-        mounted.lastUse.store(clock.wrappingAdd(1, ordering: .relaxed).newValue, ordering: .relaxed)
+        let now = clock.load(ordering: .relaxed)
+        // Mostly it is so already, and what all threads read stays in all processors' caches.
+        if mounted.lastUse.load(ordering: .relaxed) != now { mounted.lastUse.store(now, ordering: .relaxed) }
         return mounted
     }
 
     private func loaded(_ path: RepositoryPath) -> Mounted? { nested.withLock { $0[path] } }
 
     private func insert(_ mounted: Mounted) -> Mounted {
-        mounted.lastUse.store(clock.load(ordering: .relaxed), ordering: .relaxed)
+        mounted.lastUse.store(clock.wrappingAdd(1, ordering: .relaxed).newValue, ordering: .relaxed)
         return nested.withLock { nested in
             if let other = nested[mounted.path] { return other }
             if nested.count >= capacity {

@@ -55,15 +55,11 @@ final class EntryCache: Sendable {
         var hash: UInt64 = 0
         /// 0: the place is empty.
         var lastUse: UInt32 = 0
+        var path = RepositoryPath.root
         /// `nil`: there is nothing at the path.
-        var entry: Entry.Storage?
-        /// The path of which that is remembered; where there is an entry, the entry's own.
-        var absent: RepositoryPath?
+        var entry: CatalogEntry?
 
-        func isOf(_ key: Key) -> Bool {
-            guard hash == key.hash else { return false }
-            return if let entry { entry.path == key.path } else { absent == key.path }
-        }
+        func isOf(_ key: Key) -> Bool { lastUse != 0 && hash == key.hash && path == key.path }
     }
 
     private struct Shard {
@@ -102,7 +98,8 @@ final class EntryCache: Sendable {
                 guard !shard.places.isEmpty else { return nil }
                 for index in places(of: key.hash) where shard.places[index].isOf(key) {
                     shard.places[index].lastUse = shard.tick()
-                    return shard.places[index].entry.map { .entry(Entry($0)) } ?? .absent
+                    let place = shard.places[index]
+                    return place.entry.map { .entry(Entry(path: place.path, attributes: $0)) } ?? .absent
                 }
                 return nil
             }
@@ -110,7 +107,7 @@ final class EntryCache: Sendable {
     }
 
     /// Remembers what is at a path; `nil` when there is nothing.
-    func remember(_ entry: Entry?, at key: Key) {
+    func remember(_ entry: CatalogEntry?, at key: Key) {
         // What goes is released outside the lock.
         let old = box(of: key).shard.withLock { shard -> Place in
             if shard.places.isEmpty {
@@ -118,8 +115,7 @@ final class EntryCache: Sendable {
             }
             let now = shard.tick()
             let index = Self.place(for: key, among: places(of: key.hash), in: shard.places, at: now)
-            var place = Place(
-                hash: key.hash, lastUse: now, entry: entry?.storage, absent: entry == nil ? key.path : nil)
+            var place = Place(hash: key.hash, lastUse: now, path: key.path, entry: entry)
             swap(&place, &shard.places[index])
             return place
         }

@@ -36,17 +36,19 @@ struct MountedCatalogs {
     func nearest(to path: RepositoryPath, excludingPath: Bool) -> CatalogTree.Mounted? {
         guard count > 0 else { return nil }
         return path.bytes.withUnsafeBufferPointer { bytes in
-            if !excludingPath, let mounted = mounted(bytes[...]) { return mounted }
-            var end = bytes.count
-            while let slash = bytes[..<end].lastIndex(of: UInt8(ascii: "/")), slash > 0 {
-                if let mounted = mounted(bytes[..<slash]) { return mounted }
-                end = slash
+            if !excludingPath, let mounted = mounted(bytes) { return mounted }
+            var end = bytes.count - 1
+            while end > 0 {
+                if bytes[end] == UInt8(ascii: "/"), let mounted = mounted(.init(rebasing: bytes[..<end])) {
+                    return mounted
+                }
+                end -= 1
             }
             return nil
         }
     }
 
-    private func mounted(_ path: Slice<UnsafeBufferPointer<UInt8>>) -> CatalogTree.Mounted? {
+    private func mounted(_ path: UnsafeBufferPointer<UInt8>) -> CatalogTree.Mounted? {
         guard lengths & Self.bit(of: path.count) != 0 else { return nil }
         return byHash[Self.hash(path)]?.first { $0.path.bytes.elementsEqual(path) }
     }

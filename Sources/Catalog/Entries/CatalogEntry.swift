@@ -3,7 +3,8 @@ public import CASCore
 /// What a catalog says of one path. Source: format 3.
 ///
 /// Everything in it is checked: the flags fit the mode, the hash has its length, the name is one component of a path.
-public struct CatalogEntry: Sendable, Hashable {
+/// A value that never changes; that it is an object makes it one reference for all who hold or pass it on.
+public final class CatalogEntry: Sendable {
     /// The last component of the path; empty for the repository's root.
     public let name: FileName
     /// Kind and permissions, as in `stat`.
@@ -56,6 +57,25 @@ public struct CatalogEntry: Sendable, Hashable {
         self.rowID = rowID
         self.storedSize = storedSize
         self.flags = flags
+    }
+}
+
+extension CatalogEntry: Hashable {
+    public static func == (left: CatalogEntry, right: CatalogEntry) -> Bool {
+        left === right
+            || left.rowID == right.rowID && left.key == right.key && left.name == right.name
+                && left.target == right.target && left.contentHash == right.contentHash
+                && left.storedSize == right.storedSize && left.flags == right.flags
+                && left.hasXattrs == right.hasXattrs && left.hardlinkGroup == right.hardlinkGroup
+                && left.mtimeNanoseconds == right.mtimeNanoseconds
+                && (left.mode, left.uid, left.gid, left.mtime, left.linkCount)
+                    == (right.mode, right.uid, right.gid, right.mtime, right.linkCount)
+    }
+
+    /// By the row's key and content, which tell entries apart.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(key)
+        hasher.combine(contentHash)
     }
 }
 

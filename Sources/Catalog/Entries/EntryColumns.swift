@@ -18,7 +18,9 @@ final class EntryColumns: Sendable {
         let links = schema.isLegacy ? "1, 0, 0" : "hardlinks, uid, gid"
         let nanoseconds = schema.hasNanoseconds ? "mtimens" : "NULL"
         let xattrs = schema.hasXattrs ? "xattr IS NOT NULL" : "0"
-        return "rowid, mode, flags, size, mtime, \(nanoseconds), \(links), hash, name, symlink, \(xattrs)"
+        // SQLite takes memory for every text that it gives out, be it empty.
+        let target = "CASE WHEN flags & \(EntryFlags.symlink.rawValue) THEN symlink END"
+        return "rowid, mode, flags, size, mtime, \(nanoseconds), \(links), hash, name, \(target), \(xattrs)"
     }
 
     /// The columns of the row's own key, behind those of `sql`.
@@ -50,7 +52,8 @@ final class EntryColumns: Sendable {
         return PathKey(first: first, second: second)
     }
 
-    func decode(_ row: Statement, key: PathKey) throws(CatalogError) -> CatalogEntry {
+    /// - Parameter name: what the entry must be called, if it was found by its path.
+    func decode(_ row: Statement, key: PathKey, named name: FileName? = nil) throws(CatalogError) -> CatalogEntry {
         guard let rowID = row.integer(0) else { throw malformed(row, "a row number that is no number") }
         guard let storedMode = row.integer(1), let mode = UInt32(exactly: storedMode), mode <= 0o177777,
             let kind = EntryKind(mode: mode)
@@ -69,7 +72,7 @@ final class EntryColumns: Sendable {
             throw malformed(row, "an owner or group that is no 32-bit number")
         }
         return CatalogEntry(
-            name: try name(row, key: key), mode: mode, uid: uid, gid: gid, mtime: mtime,
+            name: try self.name(row, key: key, expected: name), mode: mode, uid: uid, gid: gid, mtime: mtime,
             mtimeNanoseconds: try nanoseconds(row), linkCount: linkCount,
             hardlinkGroup: UInt32(truncatingIfNeeded: links >> 32),
             contentHash: try contentHash(row, kind: kind, flags: flags),
@@ -77,22 +80,30 @@ final class EntryColumns: Sendable {
             storedSize: kind == .symlink ? 0 : try size(row, of: kind), flags: flags)
     }
 
-    private func name(_ row: Statement, key: PathKey) throws(CatalogError) -> FileName {
-        let name: [UInt8]?? = row.value(10).withText { isName($0) ? Array($0) : nil }
+    private func name(_ row: Statement, key: PathKey, expected: FileName?) throws(CatalogError) -> FileName {
+        if let expected {
+            // A row under another file's key would be that file by name, and this one by path.
+            guard row.value(10).withText({ expected.equals($0) && isComponent($0) }) == true else {
+                throw malformed(row, "another name than that by which it was found, \"\(expected)\"")
+            }
+            return expected
+        }
+        let name: [UInt8]?? = row.value(10).withText { isComponent($0) && !$0.contains(Self.slash) ? Array($0) : nil }
         if let bytes = name ?? nil { return FileName(bytes: bytes) }
         guard let text = row.text(10) else { throw malformed(row, "a name that is no text") }
         guard text.isEmpty, key == RepositoryPath.rootKey else { throw malformed(row, "a name that no file can have") }
         return FileName(bytes: [])
     }
 
-    /// As `FileName.isValid`, before there is one.
-    private func isName(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        for byte in bytes where byte == UInt8(ascii: "/") { return false }
+    private static let slash = UInt8(ascii: "/")
+
+    /// As `FileName.isValid` of what holds no slash, before there is one.
+    private func isComponent(_ bytes: UnsafeRawBufferPointer) -> Bool {
         switch bytes.count {
-        case 0: return false
-        case 1: return bytes[0] != UInt8(ascii: ".")
-        case 2: return bytes[0] != UInt8(ascii: ".") || bytes[1] != UInt8(ascii: ".")
-        default: return bytes.count <= CatalogLimits.nameBytes
+        case 0: false
+        case 1: bytes[0] != UInt8(ascii: ".")
+        case 2: bytes[0] != UInt8(ascii: ".") || bytes[1] != UInt8(ascii: ".")
+        default: bytes.count <= CatalogLimits.nameBytes
         }
     }
 
