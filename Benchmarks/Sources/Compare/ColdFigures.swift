@@ -134,7 +134,8 @@ struct ColdJob {
         let next = Counter()
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<Self.parallel {
-                group.addTask {
+                // Where a copy's tasks are too.
+                group.addTask(executorPreference: BlockingPool.shared) {
                     while true {
                         let index = next.take()
                         guard index < entries.count else { return }

@@ -102,7 +102,7 @@ final class SnapshotFileSystem: FileSystem {
         let node: NodeID
         let digest: UInt64
         if entry.isDirectory {
-            node = try entry.name.bytes.withUnsafeBytes { name throws(MountError) in
+            node = try entry.name.withUnsafeBytes { name throws(MountError) in
                 try table.directory(name, in: parent)
             }
             digest = table.record(of: node)?.digest ?? node.rawValue
