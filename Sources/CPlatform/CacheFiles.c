@@ -321,12 +321,18 @@ int cplatform_listing_open(int folder, const char *name, cplatform_listing **lis
 }
 
 int cplatform_listing_next(cplatform_listing *listing, const char **name) {
+    int is_regular;
+    return cplatform_listing_next_kind(listing, name, &is_regular);
+}
+
+int cplatform_listing_next_kind(cplatform_listing *listing, const char **name, int *is_regular) {
     while (1) {
         errno = 0;
         struct dirent *entry = readdir((DIR *)listing);
         if (entry == NULL) return -errno;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
         *name = entry->d_name;
+        *is_regular = entry->d_type == DT_UNKNOWN ? -1 : entry->d_type == DT_REG;
         return 1;
     }
 }

@@ -43,7 +43,7 @@ public struct ContentHash: Sendable, Hashable, Comparable {
         self = hash
     }
 
-    private init?(text: UnsafeRawBufferPointer) {
+    init?(text: UnsafeRawBufferPointer) {
         guard text.count >= Self.digitCount else { return nil }
         let suffix = text[Self.digitCount...]
         guard let algorithm = HashAlgorithm.allCases.first(where: { $0.suffix.utf8.elementsEqual(suffix) }) else {

@@ -28,20 +28,20 @@ public struct ObjectID: Sendable, Hashable {
     package init?(serverPath path: some StringProtocol) {
         let bytes = Array(path.utf8)
         // `data/ab/`, 38 digits, and at most a suffix and a letter.
-        guard bytes.count >= 46, bytes.count <= 60, path.hasPrefix("data/"), bytes[7] == UInt8(ascii: "/") else {
-            return nil
-        }
-        let name = String(decoding: bytes[5..<7] + bytes[8...], as: UTF8.self)
-        if let hash = ContentHash(name) {
+        guard bytes.count >= 46, bytes.count <= 60, bytes.starts(with: "data/".utf8), bytes[7] == UInt8(ascii: "/")
+        else { return nil }
+        let name = [bytes[5], bytes[6]] + bytes[8...]
+        // Names have lower-case digits only, where hashes are read from either case.
+        let isUpperCase = { (byte: UInt8) in byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "F") }
+        guard !name[..<ContentHash.digitCount].contains(where: isUpperCase) else { return nil }
+        if let hash = name.withUnsafeBytes({ ContentHash(text: $0) }) {
             self.init(hash)
         } else {
-            guard let last = bytes.last, let kind = ObjectKind(rawValue: last), kind != .file,
-                let hash = ContentHash(name.dropLast())
+            guard let last = name.last, let kind = ObjectKind(rawValue: last), kind != .file,
+                let hash = name.withUnsafeBytes({ ContentHash(text: UnsafeRawBufferPointer(rebasing: $0.dropLast())) })
             else { return nil }
             self.init(hash, kind: kind)
         }
-        // Names have lower-case digits only, where hashes are read from either case.
-        guard serverPath.utf8.elementsEqual(bytes) else { return nil }
     }
 
     public static func == (left: Self, right: Self) -> Bool {

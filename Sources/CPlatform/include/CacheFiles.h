@@ -87,6 +87,8 @@ int cplatform_space_of(int descriptor, cplatform_space *space);
 typedef struct cplatform_listing cplatform_listing;
 int cplatform_listing_open(int folder, const char *name, cplatform_listing **listing);
 int cplatform_listing_next(cplatform_listing *listing, const char **name);
+/// The same, and whether it is a regular file: 1, 0, or -1 when the file system does not say.
+int cplatform_listing_next_kind(cplatform_listing *listing, const char **name, int *is_regular);
 void cplatform_listing_close(cplatform_listing *listing);
 
 /// 16 bytes that differ from one start of the system to the next. -ENOENT where the system does not tell.

@@ -97,8 +97,8 @@ public struct CheckReport: Sendable {
 public enum CheckLimits {
     /// Defects that are kept word by word; further ones are only counted.
     public static let defects = 10_000
-    /// Bytes read at a time from an object that is hashed.
-    static let readBytes = 1 << 20
+    /// Bytes read at a time from an object that is hashed: what a core's own cache holds.
+    static let readBytes = 256 << 10
     /// Catalogs that are read at once: two for each core of a small machine.
     static let parallelCatalogs = 4
 }

@@ -3,7 +3,7 @@ internal import CPlatform
 internal import Synchronization
 internal import SystemPackage
 
-/// Hashes every object in a storage, on several threads, one of the 256 folders at a time.
+/// Hashes every object in a storage, one of the 256 folders at a time.
 final class ObjectSweep: Sendable {
     /// What was found so far.
     struct Progress: Sendable {
@@ -18,6 +18,8 @@ final class ObjectSweep: Sendable {
     private let ledger: ReferenceLedger?
     private let progress = Mutex(Progress())
     private let nextFolder = Atomic<Int>(0)
+    /// What was found in each of the 256 folders, 32 bytes an object.
+    private let names = Mutex([[StoredName]](repeating: [], count: 256))
 
     /// - Parameter ledger: unpacks what catalogs need, and compares the sizes.
     init(_ storage: LocalStorage, unpacking ledger: ReferenceLedger?) {
@@ -27,31 +29,40 @@ final class ObjectSweep: Sendable {
 
     var found: Progress { progress.withLock { $0 } }
 
-    /// Does it all, with as many threads as there are cores.
+    /// Hashes what nobody else is at, to the end; as many threads as there are do it together.
     /// - Parameter folderDone: called after each of the 256 folders.
-    func run(folderDone: @escaping @Sendable () -> Void) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for _ in 0..<max(1, Int(cplatform_processor_count())) {
-                group.addTask(executorPreference: BlockingPool.shared) { [self] in try work(folderDone) }
-            }
-            try await group.waitForAll()
-        }
-    }
-
-    private func work(_ folderDone: () -> Void) throws {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: CheckLimits.readBytes, alignment: 4096)
+    func work(_ folderDone: () -> Void) throws {
+        let buffer = Self.buffer()
         defer { buffer.deallocate() }
         while true {
             let number = nextFolder.wrappingAdd(1, ordering: .relaxed).oldValue
             guard number < 256 else { return }
             let folder = UInt8(number)
             let sizes = ledger?.sizes(in: folder) ?? [:]
-            for file in try storage.objects(inFolder: folder) {
+            let objects = try storage.names(inFolder: folder)
+            for object in objects {
                 try Task.checkCancellation()
-                try check(file.object, sizes, buffer)
+                try check(object, sizes, buffer)
             }
+            let found = objects.map(StoredName.init)
+            names.withLock { $0[number] = found }
             folderDone()
         }
+    }
+
+    /// The objects that were in one of the folders.
+    func names(in folder: UInt8) -> [StoredName] { names.withLock { $0[Int(folder)] } }
+
+    /// Hashes an object that has come after its folder was looked at.
+    func check(late object: ObjectID) throws {
+        let buffer = Self.buffer()
+        defer { buffer.deallocate() }
+        let first = object.hash.withDigest { $0.unsafeLoad(as: UInt8.self) }
+        try check(object, ledger?.sizes(in: first) ?? [:], buffer)
+    }
+
+    private static func buffer() -> UnsafeMutableRawBufferPointer {
+        .allocate(byteCount: CheckLimits.readBytes, alignment: 4096)
     }
 
     private func check(

@@ -36,11 +36,7 @@ public struct RepositoryCheck: Sendable {
     private func check(_ progress: @escaping @Sendable (CheckReport) -> Void) async throws -> CheckReport {
         let repository = try StoredRepository(name, at: path)
         let scratch = try ReadingScratch()
-        var report = CheckReport()
         var root = RootCheck(repository, scratch: scratch.path)
-        try root.run(masterKeys: masterKeys, at: clock())
-        for defect in root.defects { report.add(defect) }
-
         let ledger = ReferenceLedger()
         let disagreeing = Mutex<[CheckDefect]>([])
         let catalogs = CatalogsCheck(repository.storage, scratch: scratch.path) { reference in
@@ -51,7 +47,6 @@ public struct RepositoryCheck: Sendable {
             disagreeing.withLock { if $0.count < CheckLimits.defects { $0.append(defect) } }
         }
         let sweep = ObjectSweep(repository.storage, unpacking: unpacksContents ? ledger : nil)
-        let roots = root.roots
         let tick: @Sendable () -> Void = {
             var report = CheckReport()
             (report.catalogs, report.entries) = catalogs.progress
@@ -59,51 +54,41 @@ public struct RepositoryCheck: Sendable {
             (report.objects, report.bytes, report.contentBytes) = (swept.objects, swept.bytes, swept.contentBytes)
             progress(report)
         }
-        if unpacksContents {
-            // What size a content must have is known first.
-            try await catalogs.run(roots)
-            try await sweep.run(folderDone: tick)
-        } else {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask(executorPreference: BlockingPool.shared) { try await catalogs.run(roots) }
-                group.addTask(executorPreference: BlockingPool.shared) { try await sweep.run(folderDone: tick) }
-                try await group.waitForAll()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            // What is hashed does not depend on what is needed; what size a content must have is known first. As many
+            // threads as there are cores are at work, one of them at the catalogs before it joins the others.
+            var sweepers = max(1, Int(cplatform_processor_count()))
+            while sweepers > 1, !unpacksContents {
+                group.addTask(executorPreference: BlockingPool.shared) { try sweep.work(tick) }
+                sweepers -= 1
             }
+            try root.run(masterKeys: masterKeys, at: clock())
+            try await catalogs.run(root.roots)
+            for _ in 0..<sweepers {
+                group.addTask(executorPreference: BlockingPool.shared) { try sweep.work(tick) }
+            }
+            try await group.waitForAll()
         }
+        var report = CheckReport()
+        for defect in root.defects { report.add(defect) }
         (report.catalogs, report.entries) = catalogs.progress
         for defect in catalogs.finish() + disagreeing.withLock({ $0 }) { report.add(defect) }
-        let swept = sweep.found
-        (report.objects, report.bytes, report.contentBytes) = (swept.objects, swept.bytes, swept.contentBytes)
         for catalog in catalogs.catalogs { _ = ledger.add(ObjectID(catalog, kind: .catalog), size: nil) }
         for object in root.objects { _ = ledger.add(object, size: nil) }
-        try await compare(repository, scratch, root, ledger, swept, &report)
+        let stored = try StoredComparison(repository.storage, sweep, ledger)
+        (report.orphans, report.orphanBytes) = (stored.orphans, stored.orphanBytes)
+        let swept = sweep.found
+        (report.objects, report.bytes, report.contentBytes) = (swept.objects, swept.bytes, swept.contentBytes)
+        let wrong = swept.damaged + stored.missing.map { ($0, .missingObject, "it is not in the storage") }
+        if !wrong.isEmpty { try await tell(wrong, repository, scratch, root, &report) }
         return report
     }
 
-    /// Compares what is needed with what is there.
-    private func compare(
-        _ repository: StoredRepository, _ scratch: ReadingScratch, _ root: RootCheck, _ ledger: ReferenceLedger,
-        _ swept: ObjectSweep.Progress, _ report: inout CheckReport
+    /// Tells of objects that are damaged or missing.
+    private func tell(
+        _ wrong: [(object: ObjectID, kind: CheckDefect.Kind, detail: String)], _ repository: StoredRepository,
+        _ scratch: ReadingScratch, _ root: RootCheck, _ report: inout CheckReport
     ) async throws {
-        var wrong = swept.damaged
-        for number in UInt8.min...UInt8.max {
-            try Task.checkCancellation()
-            let needed = Set(ledger.sizes(in: number).keys.map { StoredName($0.object) })
-            var missing = needed
-            for file in try repository.storage.objects(inFolder: number) {
-                let name = StoredName(file.object)
-                if needed.contains(name) {
-                    missing.remove(name)
-                } else {
-                    report.orphans += 1
-                    report.orphanBytes += file.size
-                }
-            }
-            for name in missing {
-                wrong.append((ObjectID(name.hash, kind: name.kind), .missingObject, "it is not in the storage"))
-            }
-        }
-        guard !wrong.isEmpty else { return }
         // Only now paths matter: the catalogs are read once more for the first that leads to each.
         let names = Set(wrong.map { StoredName($0.object) })
         let paths = Mutex<[StoredName: RepositoryPath]>([:])
@@ -124,12 +109,4 @@ public struct RepositoryCheck: Sendable {
             report.add(CheckDefect(defect.kind, found[name], defect.object, defect.detail))
         }
     }
-}
-
-/// What an object's file is called.
-private struct StoredName: Hashable {
-    let hash: ContentHash
-    let kind: ObjectKind
-
-    init(_ object: ObjectID) { (hash, kind) = (object.hash, object.kind) }
 }

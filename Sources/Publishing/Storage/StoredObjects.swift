@@ -43,6 +43,29 @@ extension LocalStorage {
         }
     }
 
+    /// The names of the objects in one of the 256 folders, unsorted. Nothing is asked of each, so it is cheap.
+    package func names(inFolder number: UInt8) throws(PublishingError) -> [ObjectID] {
+        let name = "data/\(Self.folderName(number))"
+        var listing: OpaquePointer?
+        let opened = cplatform_listing_open(folder, name, &listing)
+        if opened == -ENOENT { return [] }
+        guard opened >= 0, let listing else { throw failure(opened, name, "cannot be listed") }
+        defer { cplatform_listing_close(listing) }
+        var objects: [ObjectID] = []
+        while true {
+            var entry: UnsafePointer<CChar>?
+            var isRegular: Int32 = 0
+            let result = cplatform_listing_next_kind(listing, &entry, &isRegular)
+            guard result >= 0 else { throw failure(result, name, "cannot be listed") }
+            guard result > 0, let entry else { return objects }
+            guard isRegular != 0, let object = ObjectID(serverPath: "\(name)/\(String(cString: entry))") else {
+                continue
+            }
+            if isRegular < 0, try size(of: object) == nil { continue }
+            objects.append(object)
+        }
+    }
+
     /// Removes an object; false when it was not there.
     @discardableResult
     package func remove(_ object: ObjectID) throws(PublishingError) -> Bool {

@@ -100,6 +100,25 @@ final class CheckTests {
 
     // MARK: Tests
 
+    @Test("what is stored after its folder was looked at is hashed nevertheless")
+    func late() throws {
+        let storage = try LocalStorage(at: repository.storage.string)
+        let ledger = ReferenceLedger()
+        let stored = try (UInt8.min...UInt8.max).flatMap { try storage.names(inFolder: $0) }
+        let absent = ObjectID(ContentHash(hashing: [1, 2, 3], with: .sha1))
+        for object in stored.dropFirst() + [absent] { _ = ledger.add(object, size: nil) }
+        // It has not begun, as if all had come later.
+        let sweep = ObjectSweep(storage, unpacking: nil)
+        let comparison = try StoredComparison(storage, sweep, ledger)
+        #expect(comparison.missing == [absent] && comparison.orphans == 0)
+        #expect(sweep.found.objects == stored.count - 1 && sweep.found.damaged.isEmpty)
+        let whole = ObjectSweep(storage, unpacking: nil)
+        try whole.work {}
+        let complete = try StoredComparison(storage, whole, ledger)
+        #expect(complete.missing == [absent] && complete.orphans == 1)
+        #expect(whole.found.objects == stored.count)
+    }
+
     @Test("a sound repository has no defects, whichever way it is checked")
     func sound() async throws {
         let storage = try copy()
