@@ -1,19 +1,24 @@
-#if canImport(Glibc)
-    internal import Glibc
-#else
-    internal import Darwin
-#endif
+internal import CASCore
 
 /// Plain content in memory on its way from the source to the thread that packs it. The memory goes back to the budget
 /// with the buffer.
 ///
 /// `@unchecked`: one task at a time has it. The reader fills it and hands it on to the task that packs it.
 final class ContentBuffer: @unchecked Sendable {
-    /// What is allocated in one piece and given back to the system at once, unlike smaller pieces.
+    /// From this size on memory comes from the system itself, and stays mapped for the next content: a fresh page
+    /// costs a fault and its zeroing, and `malloc` would keep what is freed beyond every bound.
     private static let mappedFrom = 128 << 10
+
+    private final class Mapped {
+        let room: InflateRoom
+
+        init(_ room: consuming InflateRoom) { self.room = room }
+    }
 
     private let budget: MemoryBudget
     private let memory: UnsafeMutableRawBufferPointer
+    /// What the memory belongs to; `nil` when it is the buffer's own.
+    private let mapped: Mapped?
     private var charge: Int
     private(set) var count = 0
 
@@ -32,20 +37,17 @@ final class ContentBuffer: @unchecked Sendable {
         self.budget = budget
         self.charge = charge
         if capacity >= Self.mappedFrom {
-            let address = mmap(nil, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-            guard let address, address != MAP_FAILED else { return nil }
-            memory = UnsafeMutableRawBufferPointer(start: address, count: capacity)
+            guard let room = budget.rooms.room(capacity) else { return nil }
+            memory = room.bytes
+            mapped = Mapped(room)
         } else {
             memory = .allocate(byteCount: max(1, capacity), alignment: 16)
+            mapped = nil
         }
     }
 
     deinit {
-        if memory.count >= Self.mappedFrom {
-            munmap(memory.baseAddress, memory.count)
-        } else {
-            memory.deallocate()
-        }
+        if mapped == nil { memory.deallocate() }
         budget.give(charge)
     }
 

@@ -15,6 +15,8 @@ final class MemoryBudget: Sendable {
         var lastNumber: UInt64 = 0
     }
 
+    /// Where large pieces come from. How much of it is in use is the budget's business; a little stays mapped.
+    let rooms = InflateBudget(bytes: .max, idleBytes: PipelineLimits.idleBytes)
     private let total: Int
     private let state: Mutex<State>
 

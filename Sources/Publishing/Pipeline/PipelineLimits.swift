@@ -14,6 +14,10 @@ enum PipelineLimits {
     /// the memory for itself.
     static let memoryBytes = 128 << 20
 
+    /// Memory for content that stays mapped when it is not in use: 34 MiB, the largest usual chunk for each of two
+    /// cores.
+    static let idleBytes = 34 << 20
+
     /// Bytes asked of a source at a time: 256 KiB.
     static let readBytes = 256 << 10
 
