@@ -257,8 +257,16 @@ public actor Transaction {
     nonisolated func change<Result: Sendable>(
         _ body: @Sendable (isolated Transaction, WritableTree) async throws -> Result
     ) async throws -> Result {
-        try await withTaskExecutorPreference(BlockingPool.shared) { try await self.exclusively(body) }
+        try await withTaskExecutorPreference(BlockingPool.shared) {
+            await Self.arrive()
+            return try await self.exclusively(body)
+        }
     }
+
+    /// Goes to the preferred executor. An actor that nobody uses is entered on whatever thread one is, and that would be
+    /// the caller's, which must not block.
+    @concurrent @inline(never)
+    private nonisolated static func arrive() async { _ = Task.isCancelled }
 
     private func exclusively<Result: Sendable>(
         _ body: @Sendable (isolated Transaction, WritableTree) async throws -> Result
