@@ -9,6 +9,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 #ifdef __linux__
+#include <stdatomic.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #endif
@@ -49,7 +51,7 @@ int64_t cplatform_read_link(int folder, const char *name, void *target, int64_t 
 }
 
 #ifdef __linux__
-// Neither can a symlink be opened for this, nor does a call take a folder: its path below /proc does.
+// Neither can a symlink be opened for this, nor does a call take a folder before Linux 6.13: its path below /proc does.
 static int path_of(char *path, size_t size, int folder, const char *entry) {
     int length = entry[0] ? snprintf(path, size, "/proc/self/fd/%d/%s", folder, entry)
                           : snprintf(path, size, "/proc/self/fd/%d/.", folder);
@@ -61,12 +63,32 @@ static int opened_link(int folder, const char *entry) {
 }
 #endif
 
-int64_t cplatform_list_link_xattrs(int folder, const char *entry, void *names, int64_t count) {
 #ifdef __linux__
+// listxattrat, which has one number on all architectures; a third of the time of the way through /proc.
+enum { list_xattrs_at = 465 };
+
+static ssize_t list_xattrs(int folder, const char *entry, void *names, int64_t count) {
+    static atomic_int is_missing;
+    if (!atomic_load_explicit(&is_missing, memory_order_relaxed)) {
+        int flags = AT_SYMLINK_NOFOLLOW | (entry[0] ? 0 : AT_EMPTY_PATH);
+        ssize_t length = syscall(list_xattrs_at, folder, entry, flags, names, (size_t)count);
+        // Older kernels, and sandboxes that do not know the call.
+        if (length >= 0 || (errno != ENOSYS && errno != EPERM)) return length;
+        atomic_store_explicit(&is_missing, 1, memory_order_relaxed);
+    }
     char path[512];
     int error = path_of(path, sizeof path, folder, entry);
-    if (error) return -error;
-    ssize_t length = llistxattr(path, names, count);
+    if (error) {
+        errno = error;
+        return -1;
+    }
+    return llistxattr(path, names, count);
+}
+#endif
+
+int64_t cplatform_list_link_xattrs(int folder, const char *entry, void *names, int64_t count) {
+#ifdef __linux__
+    ssize_t length = list_xattrs(folder, entry, names, count);
     int failure = errno;
 #else
     int file = opened_link(folder, entry);

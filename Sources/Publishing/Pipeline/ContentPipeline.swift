@@ -60,10 +60,24 @@ package final class ContentPipeline: Sendable {
     ///
     /// It costs some microseconds, and nothing of the file is read.
     package func known(_ file: FileIdentity) async throws -> StoredContent? {
-        guard let content = indexes.files.content(of: file) else { return nil }
-        for object in content.objects where try await !uploader.renew(object) { return nil }
-        count { $0.unchangedFiles += 1 }
+        guard let content = recognised(file), try await isStored(content, isHeld: false) else { return nil }
         return content
+    }
+
+    /// What a file was stored as when it was read before, if it is unchanged since. Nobody has looked whether that is
+    /// still there.
+    @Sendable func recognised(_ file: FileIdentity) -> StoredContent? { indexes.files.content(of: file) }
+
+    /// Whether content of a file that was recognised is there, so that the file need not be read.
+    ///
+    /// - Parameter isHeld: whether the revision on which the next one is based has it in the same place. Then no
+    ///   collection takes it, and it need not be renewed. See Docs/Decisions.md, Collection.
+    func isStored(_ content: StoredContent, isHeld: Bool) async throws -> Bool {
+        for object in content.objects {
+            guard try await isHeld ? uploader.contains(object) : uploader.renew(object) else { return false }
+        }
+        count { $0.unchangedFiles += 1 }
+        return true
     }
 
     /// Reads a source to its end, on the caller's executor, and returns; packing and storing go on meanwhile. Waits for

@@ -1,5 +1,6 @@
 package import CASCore
 internal import CPlatform
+internal import Catalog
 internal import SystemPackage
 
 #if canImport(Glibc)
@@ -13,6 +14,7 @@ package final class FileSource: ContentSource {
     package let label: String
     /// The file as it was when it was opened.
     package let identity: FileIdentity
+    private let status: stat
     private let descriptor: Int32
     private let opened: Int64
     private var offset: Int64 = 0
@@ -47,6 +49,7 @@ package final class FileSource: ContentSource {
             throw error
         }
         identity = FileIdentity(status)
+        self.status = status
         guard status.st_mode & S_IFMT == S_IFREG else {
             close(descriptor)
             throw PublishingError(.changed, "\(label): is no regular file any more")
@@ -79,6 +82,19 @@ package final class FileSource: ContentSource {
         // Nor is one whose times nobody vouches for.
         guard now == identity, now.modified < settled, now.changed < settled else { return nil }
         return cplatform_times_are_kept(descriptor) != 0 ? now : nil
+    }
+
+    /// Gives an entry the attributes that the file had when it was opened.
+    func giveAttributes(to record: inout EntryRecord) {
+        record.permissions = UInt32(status.st_mode) & 0o7777
+        (record.uid, record.gid) = (status.st_uid, status.st_gid)
+        #if canImport(Glibc)
+            let modified = status.st_mtim
+        #else
+            let modified = status.st_mtimespec
+        #endif
+        record.mtime = Int64(modified.tv_sec)
+        record.mtimeNanoseconds = Int32(truncatingIfNeeded: modified.tv_nsec)
     }
 
     private static func failure(_ label: String, _ what: String) -> PublishingError {

@@ -8,6 +8,10 @@ package enum SourceLimits {
     static let namesBytes = 1 << 29
     /// Folders of a source that are open at the same time; those above them are opened again on the way back.
     static let openFolders = 64
+    /// Entries of a directory that are looked at before the walk needs them.
+    static let entriesAhead = 256
+    /// Folders among them, each of which is open as long as somebody may open a file in it.
+    static let foldersAhead = 64
     /// Bytes of an entry's list of extended attributes, and of one value: what Linux allows at most.
     static let xattrBytes = 64 << 10
     /// Files with several names that are remembered until all their names have come.

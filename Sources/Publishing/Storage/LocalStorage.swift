@@ -64,7 +64,9 @@ public final class LocalStorage: ObjectUploader {
     public func upload(_ stored: StoredBytes, as object: ObjectID) throws(PublishingError) {
         switch stored {
         case .bytes(let bytes):
-            if try renew(object) { return }
+            // Most often it is not there: one look is cheaper than taking the gate. If it comes meanwhile, giving the
+            // file its name shows that.
+            if try contains(object), try renew(object) { return }
             var file = try ScratchFile(in: self, for: object)
             try file.write(bytes.span.bytes)
             try file.publish(as: object)

@@ -77,13 +77,18 @@ struct TreeSync {
             throw PublishingError(.source, "\(source.label): does not begin with a directory as its root")
         }
         try await enterTop(root, nests: nestsTop)
-        while let entry = try source.next() {
-            try Task.checkCancellation()
-            let path = top.appending(entry.path)
-            try await leaveLevels(above: path, source.label)
-            try await visit(entry, at: path, source.label)
-            steps += 1
-            if steps % 256 == 0 { progress?(report) }
+        if let directory = source as? DirectorySource {
+            var ahead = DirectoryReadAhead(directory, recognise: pipeline.recognised)
+            defer { ahead.cancel() }
+            while let entries = try await ahead.next() {
+                for (entry, known) in entries { try await step(entry, known, source.label) }
+            }
+        } else {
+            while let entry = try source.next() {
+                var known: StoredContent?
+                if case .unread(_, let identity?, _) = entry.content { known = pipeline.recognised(identity) }
+                try await step(entry, known, source.label)
+            }
         }
         while !levels.isEmpty { try await leaveLevel() }
         try await settle(downTo: 0)
@@ -91,6 +96,16 @@ struct TreeSync {
         for directory in laterNested { try tree.makeNested(directory) }
         progress?(report)
         return report
+    }
+
+    /// - Parameter known: what a file was stored as when it was read before.
+    private mutating func step(_ entry: SourceEntry, _ known: StoredContent?, _ label: String) async throws {
+        try Task.checkCancellation()
+        let path = top.appending(entry.path)
+        try await leaveLevels(above: path, label)
+        try await visit(entry, known, at: path, label)
+        steps += 1
+        if steps % 256 == 0 { progress?(report) }
     }
 
     // MARK: Walking
@@ -122,7 +137,9 @@ struct TreeSync {
             && !path.bytes[(directory.bytes.count + 1)...].contains(UInt8(ascii: "/"))
     }
 
-    private mutating func visit(_ entry: SourceEntry, at path: RepositoryPath, _ label: String) async throws {
+    private mutating func visit(
+        _ entry: SourceEntry, _ known: StoredContent?, at path: RepositoryPath, _ label: String
+    ) async throws {
         let last = levels.count - 1
         let name = path.name
         guard name.isValid else { throw PublishingError(.source, "\(label): \(path) has a name that no file can have") }
@@ -159,7 +176,7 @@ struct TreeSync {
             record.linkCount = oldEntry?.linkCount ?? 1
         }
         if entry.kind == .file {
-            try await visitFile(entry, record, old: oldEntry, at: path)
+            try await visitFile(entry, known, record, old: oldEntry, at: path)
         } else {
             try noteLink(entry, at: path, nil)
             try await put(record, old: oldEntry, at: path)
@@ -263,8 +280,10 @@ struct TreeSync {
     }
 
     private mutating func visitFile(
-        _ entry: SourceEntry, _ wanted: EntryRecord, old: EntryRecord?, at path: RepositoryPath
+        _ entry: SourceEntry, _ known: StoredContent?, _ wanted: EntryRecord, old: EntryRecord?,
+        at path: RepositoryPath
     ) async throws {
+        var wanted = wanted
         let content: LinkedContent
         switch entry.content {
         case .none: throw PublishingError(.source, "\(path): a file of the source has no content")
@@ -272,10 +291,13 @@ struct TreeSync {
         case .unread(_, let identity, let open):
             if let link = entry.hardlink, let known = linked[link]?.content {
                 content = known
-            } else if let identity, let known = try await pipeline.known(identity) {
+            } else if let known, try await pipeline.isStored(known, isHeld: Self.holds(old, known)) {
                 content = .stored(known)
             } else {
-                content = .pending(try await pipeline.submit(try open()))
+                let source = try open()
+                // It may have changed since it was looked at: what is published is the file as it is now.
+                if let file = source as? FileSource, file.identity != identity { file.giveAttributes(to: &wanted) }
+                content = .pending(try await pipeline.submit(source))
             }
         }
         try noteLink(entry, at: path, content)
@@ -283,9 +305,7 @@ struct TreeSync {
         case .stored(let stored):
             report.fileBytes += stored.size
             // Most often nothing is to be done, and then nothing has to wait for its turn.
-            if let old, !old.isChunked, stored.chunks.isEmpty, old.contentHash == stored.whole,
-                old.compression == stored.compression, old.size == stored.size, isSame(wanted, old)
-            {
+            if let old, Self.holds(old, stored), isSame(wanted, old) {
                 report.unchanged += 1
                 return
             }
@@ -294,6 +314,12 @@ struct TreeSync {
             report.fileBytes += pending.size
             try await add(.file(wanted, old: old, path, pending))
         }
+    }
+
+    /// Whether an entry of the tree has some content; false also of what is in chunks, which takes more to say.
+    private static func holds(_ old: EntryRecord?, _ content: StoredContent) -> Bool {
+        guard let old, old.kind == .file, !old.isChunked, !old.isExternal, content.chunks.isEmpty else { return false }
+        return old.contentHash == content.whole && old.compression == content.compression && old.size == content.size
     }
 
     /// Remembers a file with several names, and reports names in other directories: groups do not reach so far.
@@ -426,29 +452,5 @@ struct TreeSync {
                 try tree.replace(old, with: record, at: path)
             }
         }
-    }
-}
-
-/// A queue of changes: an array of which the front is taken.
-private struct ChangeQueue<Element> {
-    private var elements: [Element?] = []
-    private var first = 0
-
-    var count: Int { elements.count - first }
-    var isEmpty: Bool { count == 0 }
-
-    mutating func append(_ element: Element) { elements.append(element) }
-
-    mutating func popFirst() -> Element? {
-        guard first < elements.count else { return nil }
-        defer {
-            elements[first] = nil
-            first += 1
-            if first * 2 > elements.count {
-                elements.removeFirst(first)
-                first = 0
-            }
-        }
-        return elements[first]
     }
 }

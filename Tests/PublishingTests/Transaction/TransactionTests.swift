@@ -1,6 +1,8 @@
+import CPlatform
 import CVMFS
 import FixtureTrees
 import Foundation
+import Glibc
 import LocalServers
 import RepositoryMaker
 import Signing
@@ -94,6 +96,49 @@ struct TransactionTests {
         let fourth = try await fresh.begin()
         #expect(try await fourth.commit(tag: "v2")?.revision == 3)
         #expect(try await fresh.open().tags().map(\.name).contains("v2"))
+        #expect(try await fresh.defects() == [])
+    }
+
+    @Test("objects are renewed where another place comes to need them, and left alone where they are")
+    func renewal() async throws {
+        let fresh = try await FreshRepository()
+        let file = try fresh.folder.write(Array("content".utf8), to: "source/file")
+        var old = [timespec(tv_sec: 1000, tv_nsec: 0), timespec(tv_sec: 1000, tv_nsec: 0)]
+        utimensat(AT_FDCWD, file, &old, 0)
+        let source = FilePath("\(fresh.folder.path)/source")
+        /// The indexes are free again when it has returned.
+        func publish(at place: RepositoryPath) async throws -> Int {
+            let transaction = try await fresh.begin()
+            try await transaction.sync(from: source, at: place)
+            try await transaction.commit()
+            return transaction.statistics.unchangedFiles
+        }
+        _ = try await publish(at: "/")
+        let hash = try #require(try await fresh.snapshot().entry(at: "/file").contentHash)
+        let path = "\(fresh.storage)/\(ObjectID(hash).serverPath)"
+        var status = stat()
+        #expect(stat(file, &status) == 0)
+        let identity = FileIdentity(status)
+        /// What the index would have learned of a file that had been left alone when it was published.
+        func teach() async throws {
+            let pipeline = try ContentPipeline(storage: try LocalStorage(at: fresh.storage.string))
+            pipeline.indexes.files.remember(
+                identity, as: StoredContent(size: 7, whole: hash, chunks: [], compression: .zlib))
+            try await pipeline.finish()
+        }
+        func renewed(at place: RepositoryPath) async throws -> Bool {
+            utimensat(AT_FDCWD, path, &old, 0)
+            try await teach()
+            #expect(try await publish(at: place) == 1)
+            var status = stat()
+            #expect(stat(path, &status) == 0)
+            return status.st_mtim.tv_sec != 1000
+        }
+        #expect(try await !renewed(at: "/"))
+        #expect(try await renewed(at: "/copy"))
+        // What is lost is stored anew.
+        #expect(unlink(path) == 0)
+        #expect(try await publish(at: "/") == 0)
         #expect(try await fresh.defects() == [])
     }
 

@@ -118,6 +118,71 @@ struct DirectorySourceTests {
         #expect(repository.manifest.rootCatalog == before)
     }
 
+    @Test("a file that changes between the look at it and its opening is published as it is then")
+    func changedBeforeOpening() async throws {
+        /// Changes the file right after its entry was given out, as long as others are looked at.
+        struct ChangingSource: TreeSource {
+            let label = "changing"
+            var source: DirectorySource
+            let path: String
+
+            mutating func next() throws -> SourceEntry? {
+                let entry = try source.next()
+                if entry?.kind == .file {
+                    try writeFile(Array("longer than before".utf8), to: path)
+                    chmod(path, 0o600)
+                    var times = [timespec(tv_sec: 2000, tv_nsec: 7), timespec(tv_sec: 2000, tv_nsec: 7)]
+                    utimensat(AT_FDCWD, path, &times, 0)
+                }
+                return entry
+            }
+        }
+        let folder = try TemporaryFolder("source")
+        let file = try folder.write([1], to: "tree/file")
+        var repository = try TreeRepository()
+        try await repository.sync(
+            ChangingSource(source: try DirectorySource(at: folder.path + "/tree"), path: file))
+        let snapshot = try await repository.open().snapshot()
+        let entry = try await snapshot.entry(at: "/file")
+        #expect(entry.mtime == 2000 && entry.mtimeNanoseconds == 7 && entry.permissions == 0o600)
+        #expect(try await snapshot.file(entry).readAll() == Array("longer than before".utf8))
+    }
+
+    @Test("what fails in a directory is told after all before it was seen")
+    func failure() async throws {
+        let folder = try TemporaryFolder("source")
+        for index in 0..<300 { try folder.write([1], to: "tree/d\(1000 + index)/file") }
+        // Sockets and the like are fine; a name that is too long for a path in a repository is not.
+        var path = folder.path + "/tree/z"
+        mkdir(path, 0o755)
+        let name = String(repeating: "n", count: 250)
+        let start = open(path, O_RDONLY | O_DIRECTORY)
+        var descriptor = start
+        for _ in 0..<17 {
+            mkdirat(descriptor, name, 0o755)
+            let next = openat(descriptor, name, O_RDONLY | O_DIRECTORY)
+            close(descriptor)
+            descriptor = next
+            path += "/\(name)"
+        }
+        close(descriptor)
+        let source = try DirectorySource(at: folder.path + "/tree")
+        let alone = #expect(throws: PublishingError.self) {
+            var source = source
+            while try source.next() != nil {}
+        }
+        var ahead = DirectoryReadAhead(source) { _ in nil }
+        var seen = 0
+        let error = await #expect(throws: PublishingError.self) {
+            while let entries = try await ahead.next() { seen += entries.count }
+        }
+        #expect(error?.code == .unsupported && error?.message == alone?.message)
+        // The root, the folders with their files, "z", and those below it up to the limit.
+        #expect(seen == 1 + 600 + 1 + 16)
+        #expect(try await ahead.next() == nil)
+        try shell("rm -rf tree", in: folder.path)
+    }
+
     @Test("a directory of this machine reads back as it is, and unchanged it is not read again")
     func roundTrip() async throws {
         let folder = try TemporaryFolder("source")

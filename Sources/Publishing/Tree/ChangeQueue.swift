@@ -1,0 +1,23 @@
+/// A queue of changes: an array of which the front is taken.
+struct ChangeQueue<Element> {
+    private var elements: [Element?] = []
+    private var first = 0
+
+    var count: Int { elements.count - first }
+    var isEmpty: Bool { count == 0 }
+
+    mutating func append(_ element: Element) { elements.append(element) }
+
+    mutating func popFirst() -> Element? {
+        guard first < elements.count else { return nil }
+        defer {
+            elements[first] = nil
+            first += 1
+            if first * 2 > elements.count {
+                elements.removeFirst(first)
+                first = 0
+            }
+        }
+        return elements[first]
+    }
+}
