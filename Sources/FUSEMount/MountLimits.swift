@@ -8,7 +8,7 @@ public enum MountLimits {
     static let pathBytes = 4096
     /// Folders whose paths are kept at hand.
     static let keptPaths = 4096
-    /// Entries kept at hand for nodes, about 400 bytes each.
+    /// Entries kept at hand for nodes, and as many for names, about 700 bytes each.
     static let keptEntries = 4096
     /// Files whose objects are kept open, each with up to four descriptors.
     public static let openContents = 512

@@ -103,6 +103,36 @@ extension MountTests {
             #expect(asked.last == 0)
         }
 
+        @Test func `What the kernel has forgotten is the same when it is looked up again`() throws {
+            var tree = try MountedTree()
+            try tree.addSteadyFiles(60)
+            try tree.file("/changing/file", Array("0".utf8))
+            _ = try tree.maker.publish()
+            let mount = try tree.mount()
+            func steady() throws -> [ProbedEntry] {
+                try mount.entries().filter { $0.path.starts(with: "/steady".utf8) }
+            }
+            let first = try steady()
+            #expect(first.count > 60)
+            for round in 1...3 {
+                // Root can make it forget; otherwise it does as it likes.
+                if let file = fopen("/proc/sys/vm/drop_caches", "we") {
+                    fputs("2", file)
+                    fclose(file)
+                }
+                let again = try steady()
+                #expect(again.map(\.path) == first.map(\.path))
+                #expect(again.map(\.inode) == first.map(\.inode))
+                #expect(again.map(\.sha256) == first.map(\.sha256))
+                #expect(again.map(\.mode) == first.map(\.mode))
+                try tree.file("/changing/file", Array("\(round)".utf8))
+                _ = try tree.maker.publish()
+                #expect(try mount.status(refresh: true).revision == UInt64(round + 1))
+                let run = try ProbeRun.run("/bin/cat", [mount.path("/changing/file")])
+                #expect(run.output == "\(round)")
+            }
+        }
+
         @Test func `Magic extended attributes say what the mount is`() throws {
             let tree = try refusable()
             let mount = try tree.mount()

@@ -32,6 +32,8 @@ import Testing
             path.append(name)
             #expect(table.path(of: node.slot)?.description == "/" + path.joined(separator: "/"))
             #expect(table.name(of: node.slot) == Self.name(name))
+            #expect(table.digest(of: node.slot) == table.record(of: node)?.digest)
+            #expect(table.digest(ofFolder: node) == table.record(of: node)?.digest)
             parent = node.slot
         }
         #expect(throws: MountError.self) { try folder(String(repeating: "n", count: 256), in: parent, of: table) }

@@ -168,9 +168,9 @@ extension SnapshotFileSystem {
         _ entry: CatalogEntry, next: UInt64, to reply: inout DirectoryReply, _ node: NodeID, _ path: RepositoryPath,
         _ view: MountedView, _ catalog: CatalogTree.Mounted
     ) -> Bool {
-        if reply.withAttributes, let made = try? self.node(of: entry, in: catalog, of: path, parent: node.slot, view) {
-            let isAdded = reply.add(entry.name.bytes.span, made.entry, next: next)
-            if !isAdded { forget(made.entry.node, lookups: 1) }
+        if reply.withAttributes, let made = try? self.node(of: entry, in: catalog, of: path, parent: node, view) {
+            let isAdded = reply.add(entry.name.bytes.span, made, next: next)
+            if !isAdded { forget(made.node, lookups: 1) }
             return isAdded
         }
         // Without room in the table the kernel looks it up when it needs it.

@@ -52,28 +52,32 @@ final class SnapshotFileSystem: FileSystem {
 
     func lookUp(_ name: Span<UInt8>, in parent: NodeID, _ request: Request, _ reply: consuming EntryReply) {
         guard name.count <= CatalogLimits.nameBytes else { return reply.fail(.fileNameTooLong) }
+        let view = views.current
+        do {
+            let known = try name.withUnsafeBytes { try self.known($0, in: parent, view) }
+            if let known { return reply.send(known) }
+        } catch { return reply.fail(errno(error)) }
         guard let folder = path(of: parent) else { return reply.fail(.staleNFSFileHandle) }
         let bytes = name.withUnsafeBufferPointer { Array($0) }
         let path = folder.appending(FileName(bytes: bytes))
         guard path.bytes.count <= MountLimits.pathBytes else { return reply.fail(.fileNameTooLong) }
-        let view = views.current
         do {
             switch try view.snapshot.tree.lookUp(path) {
             case .found(let entry, let catalog):
-                reply.send(try node(of: entry, in: catalog, of: folder, parent: parent.slot, view).entry)
+                reply.send(try node(of: entry, in: catalog, of: folder, parent: parent, view))
             case .absent: reply.sendAbsent(validity: validity)
             case .needs:
                 reply.later { [self] pending in
                     do {
                         let found = try await resolve(path, in: view)
                         let answer = try found.map {
-                            try node(of: $0.entry, in: $0.catalog, of: folder, parent: parent.slot, view)
+                            try node(of: $0.entry, in: $0.catalog, of: folder, parent: parent, view)
                         }
                         guard let reply = pending.take() else {
-                            if let answer { forget(answer.entry.node, lookups: 1) }
+                            if let answer { forget(answer.node, lookups: 1) }
                             return
                         }
-                        if let answer { reply.send(answer.entry) } else { reply.sendAbsent(validity: validity) }
+                        if let answer { reply.send(answer) } else { reply.sendAbsent(validity: validity) }
                     } catch { pending.take()?.fail(errno(error)) }
                 }
             }
@@ -96,32 +100,70 @@ final class SnapshotFileSystem: FileSystem {
 
     /// Makes an entry known to the kernel; counts as a lookup of its node.
     func node(
-        of entry: CatalogEntry, in catalog: CatalogTree.Mounted, of folder: RepositoryPath, parent: UInt32,
+        of entry: CatalogEntry, in catalog: CatalogTree.Mounted, of folder: RepositoryPath, parent: NodeID,
         _ view: MountedView
-    ) throws -> (entry: FUSE.Entry, digest: UInt64) {
+    ) throws -> FUSE.Entry {
+        let above = table.digest(ofFolder: parent)
+        let known = above.flatMap { above in
+            entry.name.withUnsafeBytes { recent[$0, in: above, view.number] }
+        }
+        if let known, known.catalog === catalog, known.entry.rowID == entry.rowID {
+            return try again(known, in: parent)
+        }
         let node: NodeID
         let digest: UInt64
+        var file: (identity: NodeIdentity, place: CatalogPlace)?
         if entry.isDirectory {
             node = try entry.name.withUnsafeBytes { name throws(MountError) in
-                try table.directory(name, in: parent)
+                try table.directory(name, in: parent.slot)
             }
-            digest = table.record(of: node)?.digest ?? node.rawValue
+            digest = table.digest(of: node.slot) ?? node.rawValue
         } else {
             let identity = NodeIdentity(of: entry, folder: folder.key)
             digest = identity.digest
             let levels = folder.bytes[min(catalog.path.bytes.count, folder.bytes.count)...]
                 .count { $0 == UInt8(ascii: "/") }
-            node = try table.node(
-                identity, in: parent,
-                catalog: CatalogPlace(hash: catalog.hash, size: catalog.size, levels: levels), row: entry.rowID)
-            recent.keep(RecentEntries.Located(node: node, entry: entry, catalog: catalog))
+            let place = CatalogPlace(hash: catalog.hash, size: catalog.size, levels: levels)
+            node = try table.node(identity, in: parent.slot, catalog: place, row: entry.rowID)
+            file = (identity, place)
         }
+        let attributes = attributes(of: entry, inode: digest, view)
+        let naming = above.map { RecentEntries.Naming(folder: $0, attributes: attributes, file: file) }
+        recent.keep(
+            RecentEntries.Located(node: node, entry: entry, catalog: catalog, view: view.number, naming: naming))
+        return self.entry(node, attributes)
+    }
+
+    /// A name that was looked up of late, at once and without anything made for it.
+    private func known(
+        _ name: UnsafeRawBufferPointer, in parent: NodeID, _ view: MountedView
+    ) throws -> FUSE.Entry? {
+        guard let folder = table.digest(ofFolder: parent), let known = recent[name, in: folder, view.number]
+        else { return nil }
+        return try again(known, in: parent)
+    }
+
+    /// Counts another lookup of what was looked up before; the kernel may have forgotten it meanwhile.
+    private func again(_ known: RecentEntries.Located, in parent: NodeID) throws -> FUSE.Entry {
+        let node: NodeID
+        if let file = known.naming?.file {
+            node = try table.node(file.identity, in: parent.slot, catalog: file.place, row: known.entry.rowID)
+        } else {
+            node = try known.entry.name.withUnsafeBytes { name throws(MountError) in
+                try table.directory(name, in: parent.slot)
+            }
+        }
+        if known.node != node {
+            known.renumber(node)
+            recent.keepNode(of: known)
+        }
+        return entry(node, known.naming?.attributes ?? Attributes(inode: node.rawValue, mode: 0))
+    }
+
+    private func entry(_ node: NodeID, _ attributes: Attributes) -> FUSE.Entry {
         if table.isNearlyFull { relief.withLock { $0 }?() }
-        return (
-            FUSE.Entry(
-                node: node, attributes: attributes(of: entry, inode: digest, view), nameValidity: validity,
-                attributesValidity: validity), digest
-        )
+        return FUSE.Entry(
+            node: node, attributes: attributes, nameValidity: validity, attributesValidity: validity)
     }
 
     func forget(_ node: NodeID, lookups: UInt64) {
@@ -134,6 +176,7 @@ final class SnapshotFileSystem: FileSystem {
 
     func attributes(of node: NodeID, handle: FileHandle?, _ request: Request, _ reply: consuming AttributesReply) {
         let view = views.current
+        if let naming = recentlyNamed(node, view)?.naming { return reply.send(naming.attributes, validity: validity) }
         do {
             switch try located(node, view) {
             case .here(let entry, _):
@@ -242,9 +285,15 @@ final class SnapshotFileSystem: FileSystem {
         return path
     }
 
+    /// A node's row, if it was asked for of late; that of a directory holds in one snapshot only.
+    private func recentlyNamed(_ node: NodeID, _ view: MountedView) -> RecentEntries.Located? {
+        guard let found = recent[node], !found.entry.isDirectory || found.view == view.number else { return nil }
+        return found
+    }
+
     /// A node's row, if what is loaded tells.
     func located(_ node: NodeID, _ view: MountedView) throws -> Place {
-        if let found = recent[node] { return .here(found.entry, found.catalog) }
+        if let found = recentlyNamed(node, view) { return .here(found.entry, found.catalog) }
         guard let record = table.record(of: node) else { return .absent }
         guard record.flags.kind != .directory else {
             guard let path = path(of: node) else { return .absent }
@@ -264,7 +313,7 @@ final class SnapshotFileSystem: FileSystem {
         }
         guard let catalog else { return .elsewhere }
         guard let entry = try catalog.catalog.entry(rowID: Int64(record.row)) else { return .absent }
-        recent.keep(RecentEntries.Located(node: node, entry: entry, catalog: catalog))
+        recent.keep(RecentEntries.Located(node: node, entry: entry, catalog: catalog, view: view.number))
         return .here(entry, catalog)
     }
 
@@ -289,7 +338,7 @@ final class SnapshotFileSystem: FileSystem {
         shelf.keep(catalog, as: CatalogShelf.Key(hash: place.hash, folder: place.folder))
         return try await BlockingPool.shared.run { [self] in
             guard let entry = try catalog.catalog.entry(rowID: Int64(record.row)) else { return nil }
-            recent.keep(RecentEntries.Located(node: node, entry: entry, catalog: catalog))
+            recent.keep(RecentEntries.Located(node: node, entry: entry, catalog: catalog, view: view.number))
             return (entry, catalog)
         }
     }

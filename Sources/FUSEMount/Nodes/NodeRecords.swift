@@ -71,6 +71,7 @@ final class NodeRecords {
 
     func start(of slot: UInt32) -> UnsafeMutableRawPointer { base + Int(slot) * Self.bytes }
 
+    /// The type must be named by the caller: an optional one would read the byte behind the word, too.
     func load<Value: BitwiseCopyable>(_ slot: UInt32, _ offset: Int) -> Value {
         start(of: slot).load(fromByteOffset: offset, as: Value.self)
     }
@@ -95,6 +96,8 @@ final class NodeRecords {
         let slot = node.slot
         return slot > 0 && slot < highWater && flags(slot).isNode && id(slot) == node
     }
+
+    func digest(_ slot: UInt32) -> UInt64 { load(slot, Offset.digest) }
 
     /// Of files and catalogs.
     func size(_ slot: UInt32) -> Int64 { start(of: slot).loadUnaligned(fromByteOffset: 20, as: Int64.self) }

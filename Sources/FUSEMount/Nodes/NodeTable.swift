@@ -110,7 +110,15 @@ final class NodeTable: @unchecked Sendable {
 
     /// The inode's number of a record.
     func digest(of slot: UInt32) -> UInt64? {
-        locked { () -> UInt64? in slot > 0 && slot < records.highWater ? records.load(slot, Offset.digest) : nil }
+        locked { () -> UInt64? in slot > 0 && slot < records.highWater ? records.digest(slot) : nil }
+    }
+
+    /// The inode's number of a directory, which is the same for the same path; `nil` when the kernel cannot mean it.
+    func digest(ofFolder node: NodeID) -> UInt64? {
+        locked { () -> UInt64? in
+            guard records.isValid(node), records.flags(node.slot).kind == .directory else { return nil }
+            return records.digest(node.slot)
+        }
     }
 
     /// The kernel has given up lookups of a node.
