@@ -102,6 +102,13 @@ int claunch_start(const claunch_container *container, claunch_handle *handle, cl
         return -1;
     }
     handle->process = child;
+    if (container->user_mapper != NULL && claunch_map_child(container, &origin, child, handle->control) < 0) {
+        problem->error = EPERM;
+        snprintf(problem->what, sizeof problem->what, "newuidmap or newgidmap refuses what /etc/subuid and /etc/subgid say");
+        claunch_kill(handle);
+        claunch_wait_until_ended(handle);
+        return CLAUNCHER_NOT_MAPPED;
+    }
     if (container->lower != NULL || receive_descriptors(handle) == 0) return 0;
     if (claunch_wait_until_started(handle, problem) == 0) {
         problem->error = ECHILD;

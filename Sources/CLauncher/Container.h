@@ -19,6 +19,12 @@ _Noreturn void claunch_fail(const claunch_origin *origin, const char *what, cons
 
 pid_t claunch_fork(unsigned long namespaces);
 
+/// In the container's first process: maps its users, or waits until the caller has.
+void claunch_map_users(const claunch_container *container, const claunch_origin *origin);
+
+/// In the caller: maps the users of a first process, which waits for it. Returns 0, or -1.
+int claunch_map_child(const claunch_container *container, const claunch_origin *origin, pid_t process, int control);
+
 /// The container's first process: makes its root, starts the program, forwards signals, reaps, and ends with it.
 _Noreturn void claunch_become(const claunch_container *container, const claunch_origin *origin);
 

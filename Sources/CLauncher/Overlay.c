@@ -28,7 +28,9 @@ static int has_own_user_namespace(void) {
     return fields == 3 && count != ~0u;
 }
 
-int claunch_mount_overlay(const char *lower, const char *path, const char *layer, const char *target) {
+int claunch_mount_overlay(
+    const char *lower, const char *path, const char *layer, const char *target, int allows_privileges) {
+    unsigned long flags = MS_NODEV | (allows_privileges ? 0 : MS_NOSUID);
     char options[512], lower_folder[64];
     int root = open(lower, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0) return -errno;
@@ -60,11 +62,11 @@ int claunch_mount_overlay(const char *lower, const char *path, const char *layer
             snprintf(
                 options, sizeof options, "lowerdir=%s,upperdir=/proc/self/fd/%d/upper,workdir=/proc/self/fd/%d/work%s",
                 lower_folder, folder, folder, has_own_user_namespace() ? ",userxattr" : "");
-            if (mount("cvmfs", target, "overlay", MS_NODEV, options) < 0) result = -errno;
+            if (mount("cvmfs", target, "overlay", flags, options) < 0) result = -errno;
         }
         if (folder >= 0) close(folder);
     } else if (mount(lower_folder, target, NULL, MS_BIND, NULL) < 0 ||
-               mount("none", target, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NODEV, NULL) < 0) {
+               mount("none", target, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL) < 0) {
         result = -errno;
     }
     close(image);

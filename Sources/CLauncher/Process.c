@@ -28,21 +28,6 @@ _Noreturn void claunch_fail(const claunch_origin *origin, const char *what, cons
     _exit(127);
 }
 
-static void write_map(const claunch_origin *origin, const char *path, const char *text) {
-    int file = open(path, O_WRONLY | O_CLOEXEC);
-    if (file < 0 || write(file, text, strlen(text)) < 0) claunch_fail(origin, "the user namespace: cannot write", path);
-    close(file);
-}
-
-static void map_users(const claunch_origin *origin) {
-    char line[64];
-    write_map(origin, "/proc/self/setgroups", "deny");
-    snprintf(line, sizeof line, "0 %u 1\n", (unsigned)origin->user);
-    write_map(origin, "/proc/self/uid_map", line);
-    snprintf(line, sizeof line, "0 %u 1\n", (unsigned)origin->group);
-    write_map(origin, "/proc/self/gid_map", line);
-}
-
 /// Reports how the program ended; the caller waits for it.
 static _Noreturn void end(const claunch_origin *origin, int status) {
     send(origin->control, &status, sizeof status, MSG_NOSIGNAL);
@@ -82,7 +67,7 @@ static void close_foreign(int one, int other) {
 _Noreturn void claunch_become(const claunch_container *container, const claunch_origin *origin) {
     prctl(PR_SET_NAME, "cvmfs-init");
     close_foreign(origin->control, origin->progress);
-    if (container->has_user_namespace) map_users(origin);
+    if (container->has_user_namespace) claunch_map_users(container, origin);
     // Signals stay blocked, and are read instead: the first process of a namespace would not get them otherwise.
     for (int number = 1; number < 32; number++) signal(number, SIG_DFL);
     const int forwarded[] = CLAUNCHER_FORWARDED;
@@ -146,7 +131,7 @@ static void make_folders(const char *path) {
 
 static void become_user(const claunch_container *container, const claunch_origin *origin) {
     // In a user namespace with one mapped group the kernel forbids to set others.
-    if (!container->has_user_namespace) {
+    if (!container->has_user_namespace || container->user_mapper != NULL) {
         if (syscall(SYS_setgroups, container->group_count, container->groups) < 0)
             claunch_fail(origin, "the user's groups cannot be set", NULL);
     }

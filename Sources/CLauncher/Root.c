@@ -175,8 +175,9 @@ static void populate_dev(const claunch_container *container, origin_t origin, co
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
         must(origin, symlink(links[i][0], links[i][1]), "cannot make", links[i][1]);
     must(origin, mkdir("/dev/pts", 0755), "cannot make", "/dev/pts");
-    // Group 5, that of terminals everywhere, is not mapped in a user namespace.
-    const char *options = container->has_user_namespace ? "newinstance,ptmxmode=0666,mode=0620"
+    // Group 5, that of terminals everywhere, is not mapped in a user namespace of one user.
+    int has_group = !container->has_user_namespace || container->user_mapper != NULL;
+    const char *options = !has_group ? "newinstance,ptmxmode=0666,mode=0620"
                                                         : "newinstance,ptmxmode=0666,mode=0620,gid=5";
     if (mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, options) < 0)
         must(

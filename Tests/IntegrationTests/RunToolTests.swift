@@ -58,6 +58,33 @@ struct RunToolTests {
         #expect(offline.status == 0 && offline.text == "still here\n")
         #expect(offline.errors.contains("no server answers"))
         #expect(try Tool.run(["run"] + options + ["--", "/no/such"]).status == 1)
+        // Words are bytes, whether they are UTF-8 or not.
+        let log = folder.path + "/bytes"
+        let script = #"""
+            exec "$0" run "$@" --quiet -- sh -c 'printf %s "$1" >/said; cat /said' sh "$(printf 'a\377b')"
+            """#
+        try runToEnd(
+            "/bin/sh", ["-c", script, Tool.program.path] + image + ["--cache", folder.path + "/cache"], log: log)
+        #expect(readFile(log) == [0x61, 0xFF, 0x62])
+    }
+
+    @Test(
+        "makes and removes a root, by the one command",
+        .enabled(if: access("/dev/fuse", R_OK | W_OK) == 0, "needs FUSE"))
+    func provisioning() throws {
+        let folder = try TemporaryFolder("provision")
+        let image = try Self.published(in: folder)
+        let (target, state) = (folder.path + "/root", ["--state", folder.path + "/state"])
+        let made = try Tool.run(["provision"] + image + [target, "--cache", folder.path + "/cache"] + state)
+        #expect(made.status == 0, "\(made.errors)")
+        #expect(readFile(target + "/etc/passwd") == Array("65533:x:65533:65533::/:/bin/sh\n".utf8))
+        #expect(try Tool.run(["provision", "--remove", target] + state).status == 0)
+        #expect(access(target, F_OK) != 0)
+        #expect(try Tool.run(["provision", "--remove", target] + state).status == 1)
+        // Wrong usage.
+        for words in [["--remove"], [target], image, [target, "--remove", "--background"]] {
+            #expect(try Tool.run(["provision"] + words).status == 64, "\(words)")
+        }
     }
 
     @Test("starts a program for an ordinary user, who is root in it and nowhere else")
@@ -89,5 +116,45 @@ struct RunToolTests {
                 "id -u; echo changed >/etc/passwd && cat /etc/passwd",
             ], log: log)
         #expect(String(decoding: readFile(log) ?? [], as: UTF8.self) == "0\nchanged\n")
+    }
+
+    /// With a list of its own in place of /etc/subuid, in a mount namespace.
+    private static func asDaemon(_ folder: String) -> String {
+        """
+        mount --bind '\(folder)/set-aside' /etc/subuid && mount --bind '\(folder)/set-aside' /etc/subgid
+        exec setpriv --reuid 1 --regid 1 --clear-groups "$@"
+        """
+    }
+
+    @Test("gives an ordinary user's containers the users that are set aside", .enabled(if: getpwuid(1) != nil))
+    func subordinates() throws {
+        let folder = try TemporaryFolder("run")
+        let device = folder.path + "/fuse"
+        try folder.write(Array("\(String(cString: getpwuid(1).pointee.pw_name)):200000:65536\n".utf8), to: "set-aside")
+        let prepared =
+            (try? runToEnd(
+                "/bin/sh",
+                [
+                    "-ec",
+                    """
+                    mknod -m 666 "$1" c 10 229 && : <>"$1"
+                    cp "$2" "$3/cvmfs" && chmod 755 "$3/cvmfs" && mkdir "$3/cache" && chown 1:1 "$3/cache"
+                    chmod a+r "$3/set-aside"
+                    unshare --mount sh -ec "$4" sh unshare --user --map-root-user --map-auto true
+                    unshare --mount sh -ec "$4" sh "$3/cvmfs" --version
+                    """, "sh", device, Tool.program.path, folder.path, Self.asDaemon(folder.path),
+                ], log: folder.path + "/prepared")) != nil
+        guard prepared else { return }
+        let image = try Self.published(in: folder)
+        try runToEnd("/bin/chown", ["-R", "1:1", folder.path + "/cache"], log: "/dev/null")
+        let log = folder.path + "/said"
+        try runToEnd(
+            "/usr/bin/unshare",
+            ["--mount", "sh", "-ec", Self.asDaemon(folder.path), "sh", folder.path + "/cvmfs", "run"] + image + [
+                "--cache", folder.path + "/cache", "--fuse-device", device, "--quiet", "--user", "1234:2345", "--",
+                "sh", "-c", "id -u; id -g; cat /proc/self/uid_map",
+            ], log: log)
+        let words = String(decoding: readFile(log) ?? [], as: UTF8.self).split(whereSeparator: \.isWhitespace)
+        #expect(words == ["1234", "2345", "0", "1", "1", "1", "200000", "65536"])
     }
 }

@@ -4,6 +4,17 @@ import Testing
 
 @testable import Provisioner
 
+@Suite("What is set aside for a user")
+struct SubordinateIDTests {
+    @Test("is the first range of the name or the number")
+    func ranges() {
+        let text = "other:1:5\nme:100000:65536\nme:5:5\n1000:7:1\nbroken:1\nbroken:4294967295:2\nempty:5:0\n"
+        #expect(SubordinateIDs.range(of: ["me", "1000"], in: text) == 100_000..<165_536)
+        #expect(SubordinateIDs.range(of: ["you", "1000"], in: text) == 7..<8)
+        for name in ["broken", "empty", "absent"] { #expect(SubordinateIDs.range(of: [name], in: text) == nil) }
+    }
+}
+
 @Suite("An image's users")
 struct ImageUserTests {
     private static let users = """

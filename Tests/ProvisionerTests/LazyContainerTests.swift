@@ -140,6 +140,31 @@ struct LazyContainerTests {
         #expect(again.status == .exited(0) && again.bytesFetched == 0)
     }
 
+    @Test("gives set-id programs their owner's rights inside, and none where that is not allowed")
+    func setID() async throws {
+        var made = try ProvisionedRepository()
+        try HostPrograms.add(to: &made.maker, at: "/one")
+        let cat = try #require(HostPrograms.files.first { $0.path == "/bin/cat" }).content
+        let owned: (inout EntryRow) -> Void = { row in (row.uid, row.gid) = (0, 0) }
+        try made.maker.file("/one/bin/rootcat", cat, mode: 0o4755, owned)
+        try made.maker.file("/one/etc/secret", Array("secret\n".utf8), mode: 0o600, owned)
+        try made.publish()
+        let out = try TemporaryFolder("out", isOpen: true)
+        let store = try DiskStore(at: made.cachePath)
+        let repository = try await made.open(cache: store)
+        let image = try await repository.snapshot().image(at: "/one")
+        for (allowed, code) in [(true, Int32(0)), (false, 1)] {
+            let options = ContainerOptions(
+                binds: [ContainerBind(FilePath(out.path), at: "/out")], allowsNewPrivileges: allowed)
+            let program = ContainerProgram(
+                arguments: ["sh", "-c", "cat /etc/secret 2>/dev/null && exit 9; rootcat /etc/secret >/out/read 2>&1"],
+                environment: ["PATH=/bin"], user: ImageUser(id: 1234, group: 1234))
+            let summary = try await image.start(program, from: repository, store: store, options: options).ended()
+            #expect(summary.status == .exited(code))
+            #expect((Self.text(out.path + "/read") == "secret\n") == allowed)
+        }
+    }
+
     @Test("that is hostile reaches nothing of the host's")
     func hostile() async throws {
         var made = try ProvisionedRepository()

@@ -82,6 +82,34 @@ struct RuntimeTests {
         }
     }
 
+    @Test(
+        "systemd-nspawn does, too",
+        .enabled(if: access("/usr/bin/systemd-nspawn", X_OK) == 0, "needs systemd-nspawn"))
+    func nspawn() async throws {
+        try await Self.withRoot(named: "root") { root, folder in
+            // Where systemd does not run, there is nobody to register the machine with.
+            let command = """
+                exec timeout 60 systemd-nspawn --quiet --pipe --register=no --keep-unit --machine="cvmfs-test-$$" \
+                    --directory "$1" /bin/sh -c "$2" </dev/null >"$3"
+                """
+            // What nspawn wants of a machine differs; where it does not start a plain folder, this one is no test.
+            let plain = folder + "/plain"
+            for (path, content) in HostPrograms.files {
+                let file = FilePath(plain + path)
+                try FileManager.default.createDirectory(
+                    atPath: file.removingLastComponent().string, withIntermediateDirectories: true)
+                try writeFile(content, to: file.string)
+                chmod(file.string, 0o755)
+            }
+            mkdir(plain + "/usr", 0o755)
+            let words = { ["-c", command, "sh", $0, $1, folder + "/said"] as [String] }
+            guard (try? runToEnd("/bin/sh", words(plain, "exit 0"), log: folder + "/log")) != nil else { return }
+            mkdir(root.target + "/usr", 0o755)
+            try runToEnd("/bin/sh", words(root.target, Self.script), log: folder + "/log")
+            Self.check(folder + "/said")
+        }
+    }
+
     @Test("gets a configuration that says what the image says")
     func bundle() throws {
         let user = ImageUser(id: 33, group: 34, groups: [50], home: "/srv")
@@ -98,7 +126,18 @@ struct RuntimeTests {
         let rootless = try RuntimeBundle(program, mapping: (1000, 1001)).configuration()
         let other = try #require(try JSONSerialization.jsonObject(with: Data(rootless)) as? [String: Any])
         let linux = try #require(other["linux"] as? [String: Any])
-        #expect((linux["uidMappings"] as? [[String: Any]])?.first?["hostID"] as? Int == 1000)
+        #expect((linux["uidMappings"] as? [[String: Any]])?.map { $0["hostID"] as? Int } == [1000])
         #expect(((other["process"] as? [String: Any])?["user"] as? [String: Any])?["additionalGids"] == nil)
+        // With others set aside.
+        let others = SubordinateIDs(users: 5000..<6000, groups: 7000..<7500, userMapper: "", groupMapper: "")
+        let more = try RuntimeBundle(program, mapping: (1000, 1001), subordinates: others).configuration()
+        let wider = try #require(try JSONSerialization.jsonObject(with: Data(more)) as? [String: Any])
+        let maps = try #require((wider["linux"] as? [String: Any])?["gidMappings"] as? [[String: Int]])
+        #expect(maps.last == ["containerID": 1, "hostID": 7000, "size": 500])
+        #expect(((wider["process"] as? [String: Any])?["user"] as? [String: Any])?["additionalGids"] as? [Int] == [50])
+        // JSON has no words that are not UTF-8.
+        #expect(throws: ProvisionerError.self) {
+            try RuntimeBundle(ContainerProgram(words: [[0x2F, 0xFF]])).configuration()
+        }
     }
 }

@@ -18,6 +18,12 @@ typedef struct {
     int is_read_only;
 } claunch_bind;
 
+/// Users or groups of the host that are set aside for the caller.
+typedef struct {
+    uint32_t first;
+    uint32_t count;
+} claunch_ids;
+
 /// What is to be started. Everything it points to must stay valid until `claunch_start` has returned.
 typedef struct {
     /// A FUSE file system is mounted below the overlay, and its descriptors are handed to the caller: this device, and
@@ -35,8 +41,13 @@ typedef struct {
     const char *layer;
     int is_read_only;
 
-    /// With a user namespace, in which the caller is root.
+    /// With a user namespace, in which the caller is root. `user_mapper` and `group_mapper` are NULL, and nobody else is
+    /// in it; or newuidmap(1) and newgidmap(1), and those set aside follow from 1 on.
     int has_user_namespace;
+    const char *user_mapper;
+    const char *group_mapper;
+    claunch_ids more_users;
+    claunch_ids more_groups;
     const char *hostname;
     const claunch_bind *binds;
     int bind_count;
@@ -69,7 +80,10 @@ typedef struct {
     char what[CLAUNCHER_TEXT];
 } claunch_problem;
 
-/// Makes the namespaces and mounts FUSE. Returns 0, or -1 with the problem. From then on the mount must be served,
+/// `claunch_start` returns it when newuidmap(1) or newgidmap(1) refuses.
+#define CLAUNCHER_NOT_MAPPED (-2)
+
+/// Makes the namespaces and mounts FUSE. Returns 0, or a negative number with the problem. From then on the mount must be served,
 /// since the container reads it. When the caller ends in whatever way, so does the container.
 int claunch_start(const claunch_container *container, claunch_handle *handle, claunch_problem *problem);
 

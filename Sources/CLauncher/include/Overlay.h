@@ -7,8 +7,9 @@
 #include <stdint.h>
 
 /// Mounts an overlay at `target`: the folder `path` of `lower` below, which must lie in it without symlinks on the way,
-/// and `layer`, which gets the folders `upper` and `work`, above; read-only when `layer` is NULL.
-int claunch_mount_overlay(const char *lower, const char *path, const char *layer, const char *target);
+/// and `layer`, which gets the folders `upper` and `work`, above; read-only when `layer` is NULL. Without `allows_privileges` set-id bits and file capabilities do not count there.
+int claunch_mount_overlay(
+    const char *lower, const char *path, const char *layer, const char *target, int allows_privileges);
 
 /// Unmounts what is on top at a path; with `lazily` also while it is in use.
 int claunch_unmount(const char *path, int lazily);

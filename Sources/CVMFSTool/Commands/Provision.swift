@@ -12,6 +12,10 @@ import Provisioner
 struct Provision: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Makes a root file system for a container: a lazy image below, a writable layer above.",
+        usage: """
+            cvmfs provision <name> <path> <target> [<options>] [-- <command> ...]
+                   cvmfs provision --remove <target> [--force] [--state <state>]
+            """,
         discussion: """
             Roots of one snapshot share one mount and one cache, and stay on their snapshot whatever the repository \
             does. Needs root, or a user and mount namespace of one's own. cvmfs roots lists them and tidies up.
@@ -20,10 +24,10 @@ struct Provision: AsyncParsableCommand {
     @OptionGroup var repository: RepositoryOptionGroup
 
     @Argument(help: "The image's folder in the repository.")
-    var path: String
+    var path: String?
 
     @Argument(help: "Where the root is to be; made when it is absent.")
-    var target: String
+    var target: String?
 
     @OptionGroup var container: ContainerOptionGroup
 
@@ -39,6 +43,12 @@ struct Provision: AsyncParsableCommand {
     @Flag(help: "With --bundle: for an ordinary user, who is root in it.")
     var rootless = false
 
+    @Flag(help: "Remove the root at TARGET instead, which may then be the only argument, as cvmfs roots --remove does.")
+    var remove = false
+
+    @Flag(help: "With --remove: also while it is in use.")
+    var force = false
+
     @Option(help: "The folder of records. Default: below /run, or the user's runtime folder.")
     var state: String?
 
@@ -47,13 +57,26 @@ struct Provision: AsyncParsableCommand {
 
     func validate() throws {
         guard complete || !background else { throw ValidationError("--background goes with --complete.") }
+        guard remove || !force else { throw ValidationError("--force goes with --remove.") }
+        // With --remove a single argument is TARGET, which the parser takes for NAME.
+        guard (path != nil) == (target != nil), remove || path != nil else {
+            throw ValidationError("Give NAME, PATH and TARGET; with --remove TARGET is enough.")
+        }
     }
 
     func run() async throws {
-        let (opened, store) = try await repository.openImage(path)
-        let image = opened.image
         let provisioner = try RootProvisioner(
             state: state.map { RawArgument.filePath($0) }, program: try ThisProgram.path)
+        guard let path, let target, !remove else {
+            let (place, isForced) = (RawArgument.filePath(target ?? repository.name), force)
+            return try await BlockingPool.shared.run { try provisioner.remove(place, isForced: isForced) }
+        }
+        try await provision(path, at: target, by: provisioner)
+    }
+
+    private func provision(_ path: String, at target: String, by provisioner: RootProvisioner) async throws {
+        let (opened, store) = try await repository.openImage(path)
+        let image = opened.image
         if complete && !background { try await image.complete(in: store) }
         let folder = RawArgument.filePath(target)
         let place = bundle ? folder.appending("rootfs") : folder
@@ -62,15 +85,19 @@ struct Provision: AsyncParsableCommand {
             let program = try await container.program(command, in: image)
             try RuntimeBundle(
                 program, hostname: container.hostname, isReadOnly: container.readOnly, hasTerminal: isatty(0) == 1,
-                mapping: rootless ? (geteuid(), getegid()) : nil
+                mapping: rootless ? (geteuid(), getegid()) : nil,
+                subordinates: rootless ? SubordinateIDs.ofCaller() : nil
             ).write(to: folder)
         }
         let mount = try configuration(of: opened, store)
         let (layer, isReadOnly) = (container.layer.map { RawArgument.filePath($0) }, container.readOnly)
+        let allowsNewPrivileges = !container.noNewPrivileges
         let root = try await BlockingPool.shared.run {
-            try provisioner.provision(image, at: place, mount: mount, layer: layer, isReadOnly: isReadOnly)
+            try provisioner.provision(
+                image, at: place, mount: mount, layer: layer, isReadOnly: isReadOnly,
+                allowsNewPrivileges: allowsNewPrivileges)
         }
-        if complete && background { try completeInBackground(image, store) }
+        if complete && background { try completeInBackground(image, path, store) }
         if repository.json {
             var output = StandardOutput()
             try output.line(Roots.json(root, .ready))
@@ -79,7 +106,7 @@ struct Provision: AsyncParsableCommand {
     }
 
     /// Starts `cvmfs pin` for the same snapshot, in a session of its own: it outlives this process and its terminal.
-    private func completeInBackground(_ image: Image, _ store: DiskStore) throws {
+    private func completeInBackground(_ image: Image, _ path: String, _ store: DiskStore) throws {
         var words = [
             try ThisProgram.path, "pin", repository.name, path, "--root-hash", image.snapshot.rootHash.description,
             "--cache", try absolutePath(store.path.string), "--cache-limit", "\(repository.cacheLimit.bytes)",

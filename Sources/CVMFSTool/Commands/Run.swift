@@ -44,7 +44,7 @@ struct Run: AsyncParsableCommand {
         var share = ""
         if let bytes = summary.imageBytes, bytes > 0 {
             let percent = (Double(summary.bytesFetched) / Double(bytes) * 1000).rounded() / 10
-            share = " (\(percent) % of the image's \(ByteText.of(bytes)))"
+            share = " (\(percent) % of the image's \(ByteText.of(bytes)) unpacked)"
         }
         let files = summary.imageFiles.map { " of \($0)" } ?? ""
         return "cvmfs: \(counted(summary.filesRead, "file")) read\(files); "

@@ -41,7 +41,8 @@ struct ContainerOptionGroup: ParsableArguments {
     func options() throws -> ContainerOptions {
         var options = ContainerOptions(
             isReadOnly: readOnly, hostname: hostname, binds: try volume.map { try Self.bind($0) },
-            allowsNewPrivileges: !noNewPrivileges, device: fuseDevice)
+            allowsNewPrivileges: !noNewPrivileges, device: fuseDevice,
+            subordinates: SubordinateIDs.ofCaller())
         options.layer = layer.map { RawArgument.filePath($0) }
         return options
     }
@@ -61,7 +62,8 @@ struct ContainerOptionGroup: ParsableArguments {
         var configuration = try await configuration(of: image)
         if let workdir { configuration.workingFolder = workdir }
         let user = try await ImageUser.find(user ?? configuration.user, in: image)
-        return try ContainerProgram(configuration, words: words, environment: env, user: user)
+        return try ContainerProgram(
+            configuration, words: words.map(RawArgument.bytes), environment: env, user: user)
     }
 
     private static func bind(_ text: String) throws -> ContainerBind {

@@ -33,6 +33,9 @@ public struct Ownership: Sendable, Hashable, Codable {
     public var claimedBy: [UInt32]?
     public var users: Map?
     public var groups: Map?
+    /// Users and groups from these numbers on are nobody's: those that a user namespace does not map.
+    public var usersBelow: UInt32?
+    public var groupsBelow: UInt32?
     /// Everybody may read everything, and enter every folder.
     public var isWorldReadable = false
 
@@ -41,9 +44,19 @@ public struct Ownership: Sendable, Hashable, Codable {
 
     public init() {}
 
-    func user(_ number: UInt32) -> UInt32 { claimedBy?.first ?? users?(number) ?? number }
+    func user(_ number: UInt32) -> UInt32 {
+        Self.bounded(claimedBy?.first ?? users?(number) ?? number, by: usersBelow)
+    }
 
-    func group(_ number: UInt32) -> UInt32 { claimedBy?.last ?? groups?(number) ?? number }
+    func group(_ number: UInt32) -> UInt32 {
+        Self.bounded(claimedBy?.last ?? groups?(number) ?? number, by: groupsBelow)
+    }
+
+    private static func bounded(_ number: UInt32, by bound: UInt32?) -> UInt32 {
+        guard let bound, number >= bound else { return number }
+        let nobody: UInt32 = 65534
+        return nobody < bound ? nobody : 0
+    }
 
     func mode(_ mode: UInt32) -> UInt32 {
         guard isWorldReadable else { return mode }

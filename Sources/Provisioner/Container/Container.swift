@@ -53,6 +53,18 @@ public final class Container: Sendable {
         _ program: ContainerProgram, on root: Root, at path: RepositoryPath = .root,
         options: ContainerOptions = ContainerOptions(), since beginning: ContinuousClock.Instant = .now
     ) async throws -> Container {
+        do {
+            return try await launch(program, on: root, at: path, options: options, since: beginning)
+        } catch let error as NotMapped {
+            throw error.cause
+        }
+    }
+
+    /// - Throws: `NotMapped`, besides.
+    static func launch(
+        _ program: ContainerProgram, on root: Root, at path: RepositoryPath, options: ContainerOptions,
+        since beginning: ContinuousClock.Instant
+    ) async throws -> Container {
         try program.check()
         guard options.hostname.utf8.count <= ProvisionerLimits.hostnameBytes else {
             throw ProvisionerError(.invalidArgument, "the host name \(options.hostname) is too long")
@@ -117,6 +129,7 @@ public final class Container: Sendable {
         var handle = claunch_handle()
         var problem = claunch_problem()
         let result = withLaunchDescription(program, root, path, options) { claunch_start(&$0, &handle, &problem) }
+        if result == CLAUNCHER_NOT_MAPPED { throw NotMapped(cause: error(problem, program)) }
         guard result == 0 else { throw error(problem, program) }
         var session: Session?
         if case .served(let files) = root {
@@ -172,6 +185,15 @@ public final class Container: Sendable {
     }
 }
 
+/// The system does not let this user have what is set aside.
+struct NotMapped: Error {
+    let cause: ProvisionerError
+}
+
+extension claunch_ids {
+    fileprivate init(_ range: Range<UInt32>) { self.init(first: range.lowerBound, count: UInt32(range.count)) }
+}
+
 private final class ThreadCall: Sendable {
     let body: @Sendable () -> Void
 
@@ -196,10 +218,9 @@ private func withLaunchDescription<Result>(
         owned.append(copy)
         return copy
     }
-    func list(_ texts: [String]) -> [UnsafeMutablePointer<CChar>?] { texts.map { copy($0) } + [nil] }
 
-    let arguments = list(program.arguments)
-    let environment = list(program.environment)
+    let arguments = program.words.map { copy(bytes: $0) } + [nil]
+    let environment = program.environment.map { copy($0) } + [nil]
     let binds = options.binds.map { bind in
         claunch_bind(
             source: copy(bind.source.string), target: copy(bind.target.string), is_read_only: bind.isReadOnly ? 1 : 0)
@@ -213,6 +234,12 @@ private func withLaunchDescription<Result>(
     if let layer = options.layer { container.layer = UnsafePointer(copy(layer.string)) }
     container.is_read_only = options.isReadOnly ? 1 : 0
     container.has_user_namespace = geteuid() == 0 ? 0 : 1
+    if geteuid() != 0, let subordinates = options.subordinates {
+        container.user_mapper = UnsafePointer(copy(subordinates.userMapper))
+        container.group_mapper = UnsafePointer(copy(subordinates.groupMapper))
+        container.more_users = claunch_ids(subordinates.users)
+        container.more_groups = claunch_ids(subordinates.groups)
+    }
     container.hostname = UnsafePointer(copy(options.hostname))
     container.bind_count = Int32(binds.count)
     container.folder = UnsafePointer(copy(program.folder))

@@ -2,8 +2,9 @@ public import SystemPackage
 
 /// The program that a container is started for.
 public struct ContainerProgram: Sendable, Hashable {
-    /// The program and its words. Without a slash in it, the program is searched for in the image along `PATH`.
-    public var arguments: [String]
+    /// The program and its words, as the bytes that it gets: names of files among them need not be UTF-8. Without a
+    /// slash in it, the program is searched for in the image along `PATH`.
+    public var words: [[UInt8]]
     /// `NAME=value`; nothing of the caller's environment is added.
     public var environment: [String]
     /// Where it starts; made when the image has no such folder.
@@ -11,7 +12,11 @@ public struct ContainerProgram: Sendable, Hashable {
     public var user: ImageUser
 
     public init(arguments: [String], environment: [String] = [], folder: String = "/", user: ImageUser = .root) {
-        self.arguments = arguments
+        self.init(words: arguments.map { Array($0.utf8) }, environment: environment, folder: folder, user: user)
+    }
+
+    public init(words: [[UInt8]], environment: [String] = [], folder: String = "/", user: ImageUser = .root) {
+        self.words = words
         self.environment = environment
         self.folder = folder
         self.user = user
@@ -23,24 +28,38 @@ public struct ContainerProgram: Sendable, Hashable {
     public init(
         _ configuration: ImageConfiguration, words: [String] = [], environment: [String] = [], user: ImageUser
     ) throws(ProvisionerError) {
-        let arguments = configuration.arguments(replacingCommandBy: words)
-        guard !arguments.isEmpty else {
+        try self.init(
+            configuration, words: words.map { Array($0.utf8) }, environment: environment, user: user)
+    }
+
+    /// The same with words that need not be UTF-8.
+    public init(
+        _ configuration: ImageConfiguration, words: [[UInt8]], environment: [String] = [], user: ImageUser
+    ) throws(ProvisionerError) {
+        let own = configuration.arguments(replacingCommandBy: [])
+        let words = words.isEmpty ? own.map { Array($0.utf8) } : configuration.entrypoint.map { Array($0.utf8) } + words
+        guard !words.isEmpty else {
             throw ProvisionerError(.program, "the image names no program: give one after --")
         }
         var variables = configuration.environment(setting: environment)
         if !variables.contains(where: { $0.hasPrefix("HOME=") }) { variables.append("HOME=\(user.home)") }
         self.init(
-            arguments: arguments, environment: variables, folder: configuration.workingFolder, user: user)
+            words: words, environment: variables, folder: configuration.workingFolder, user: user)
     }
 
+    /// The words as text; what is not UTF-8 in them is replaced.
+    public var arguments: [String] { words.map { String(decoding: $0, as: UTF8.self) } }
+
     func check() throws(ProvisionerError) {
-        guard let first = arguments.first, !first.isEmpty else {
+        guard let first = words.first, !first.isEmpty else {
             throw ProvisionerError(.program, "a container needs a program to start")
         }
-        for text in arguments + environment + [folder]
-        where text.utf8.contains(0) || text.utf8.count >= ProvisionerLimits.stringBytes {
+        for text in words + (environment + [folder]).map({ Array($0.utf8) })
+        where text.contains(0) || text.count >= ProvisionerLimits.stringBytes {
             throw ProvisionerError(
-                .invalidArgument, "\"\(text.prefix(32))…\" holds a zero byte, or is longer than the kernel takes")
+                .invalidArgument,
+                "\"\(String(decoding: text.prefix(32), as: UTF8.self))…\" holds a zero byte, or is longer than the kernel takes"
+            )
         }
         guard user.groups.count <= ProvisionerLimits.groups else {
             throw ProvisionerError(.invalidArgument, "the user has more than \(ProvisionerLimits.groups) groups")
@@ -79,10 +98,13 @@ public struct ContainerOptions: Sendable {
     public var device: String
     /// Threads that answer the mount.
     public var workers: Int
+    /// Who else is in the container of an ordinary user; `nil`: nobody. Root's containers have everybody.
+    public var subordinates: SubordinateIDs?
 
     public init(
         layer: FilePath? = nil, isReadOnly: Bool = false, hostname: String = "cvmfs", binds: [ContainerBind] = [],
-        allowsNewPrivileges: Bool = true, device: String = "/dev/fuse", workers: Int = 2
+        allowsNewPrivileges: Bool = true, device: String = "/dev/fuse", workers: Int = 2,
+        subordinates: SubordinateIDs? = nil
     ) {
         self.layer = layer
         self.isReadOnly = isReadOnly
@@ -91,6 +113,7 @@ public struct ContainerOptions: Sendable {
         self.allowsNewPrivileges = allowsNewPrivileges
         self.device = device
         self.workers = workers
+        self.subordinates = subordinates
     }
 }
 

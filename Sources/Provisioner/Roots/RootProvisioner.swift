@@ -43,10 +43,13 @@ public struct RootProvisioner: Sendable {
     ///   - target: where; made when it is absent.
     ///   - mount: how the snapshot's mount reaches its repository; mountpoint and state are filled in.
     ///   - layer: a folder for the changes that outlives the root; `nil` for one of its own.
+    ///   - allowsNewPrivileges: whether set-id bits and file capabilities of the image count, for everybody who can reach
+    ///     the target, also outside of any container.
     /// - Throws: `ProvisionerError`: `.exists` when there is a root at the target, `.refused` when the system does not
     ///   let this process mount, `.storage`; `MountError`.
     public func provision(
-        _ image: Image, at target: FilePath, mount: MountConfiguration, layer: FilePath? = nil, isReadOnly: Bool = false
+        _ image: Image, at target: FilePath, mount: MountConfiguration, layer: FilePath? = nil,
+        isReadOnly: Bool = false, allowsNewPrivileges: Bool = true
     ) throws -> ProvisionedRoot {
         let ownsTarget = target.withPlatformString { mkdir($0, 0o755) } == 0
         guard let resolved = target.withPlatformString({ realpath($0, nil) }) else {
@@ -75,7 +78,8 @@ public struct RootProvisioner: Sendable {
                 }
                 let path = image.root.bytes.dropFirst().map { CChar(bitPattern: $0) } + [0]
                 let result = path.withUnsafeBufferPointer {
-                    claunch_mount_overlay(root.mountpoint, $0.baseAddress, root.layer, place)
+                    claunch_mount_overlay(
+                        root.mountpoint, $0.baseAddress, root.layer, place, allowsNewPrivileges ? 1 : 0)
                 }
                 guard result >= 0 else {
                     throw ProvisionerError(

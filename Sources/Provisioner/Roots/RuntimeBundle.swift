@@ -11,18 +11,21 @@ public struct RuntimeBundle: Sendable {
     public var isReadOnly: Bool
     /// With a user namespace that maps this user and group to root.
     public var mapping: (user: UInt32, group: UInt32)?
+    /// With `mapping`: who else is in the user namespace, from 1 on; the runtime has them mapped.
+    public var subordinates: SubordinateIDs?
     public var hasTerminal: Bool
 
     /// - Parameter mapping: for a bundle that an ordinary user starts.
     public init(
         _ program: ContainerProgram, hostname: String = "cvmfs", isReadOnly: Bool = false, hasTerminal: Bool = false,
-        mapping: (user: UInt32, group: UInt32)? = nil
+        mapping: (user: UInt32, group: UInt32)? = nil, subordinates: SubordinateIDs? = nil
     ) {
         self.program = program
         self.hostname = hostname
         self.isReadOnly = isReadOnly
         self.hasTerminal = hasTerminal
         self.mapping = mapping
+        self.subordinates = subordinates
     }
 
     /// Writes `config.json` into the bundle's folder. Blocks.
@@ -31,7 +34,13 @@ public struct RuntimeBundle: Sendable {
     }
 
     /// The content of `config.json`.
+    ///
+    /// - Throws: `ProvisionerError` with `.invalidArgument` when a word of the program is not UTF-8, as JSON must be.
     public func configuration() throws -> [UInt8] {
+        guard program.words.allSatisfy({ String(validating: $0, as: UTF8.self) != nil }) else {
+            throw ProvisionerError(
+                .invalidArgument, "the program has a word that is not UTF-8, which a runtime's config.json cannot hold")
+        }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         return Array(try encoder.encode(Document(self)))
@@ -82,6 +91,12 @@ public struct RuntimeBundle: Sendable {
             let containerID: UInt32
             let hostID: UInt32
             let size: UInt32
+
+            static func all(_ own: UInt32, _ others: Range<UInt32>?) -> [Mapping] {
+                let own = Mapping(containerID: 0, hostID: own, size: 1)
+                guard let others else { return [own] }
+                return [own, Mapping(containerID: 1, hostID: others.lowerBound, size: UInt32(others.count))]
+            }
         }
 
         struct Linux: Encodable {
@@ -102,33 +117,34 @@ public struct RuntimeBundle: Sendable {
         init(_ bundle: RuntimeBundle) {
             let program = bundle.program
             let isRootless = bundle.mapping != nil
+            let hasOneUser = isRootless && bundle.subordinates == nil
             let groups = program.user.groups
             let names = ["bounding", "effective", "permitted"]
             process = Process(
                 terminal: bundle.hasTerminal,
                 user: User(
                     uid: program.user.id, gid: program.user.group,
-                    additionalGids: groups.isEmpty || isRootless ? nil : groups),
+                    additionalGids: groups.isEmpty || hasOneUser ? nil : groups),
                 args: program.arguments, env: program.environment, cwd: program.folder,
                 capabilities: Dictionary(uniqueKeysWithValues: names.map { ($0, RuntimeBundle.capabilities) }),
                 noNewPrivileges: false)
             root = Root(path: "rootfs", readonly: bundle.isReadOnly)
             hostname = bundle.hostname
-            mounts = RuntimeBundle.mounts(isRootless: isRootless)
+            mounts = RuntimeBundle.mounts(isRootless: isRootless, hasOneUser: hasOneUser)
             let namespaces = ["mount", "pid", "ipc", "uts"] + (isRootless ? ["user"] : [])
             linux = Linux(
                 namespaces: namespaces.map { Namespace(type: $0) },
-                uidMappings: bundle.mapping.map { [Mapping(containerID: 0, hostID: $0.user, size: 1)] },
-                gidMappings: bundle.mapping.map { [Mapping(containerID: 0, hostID: $0.group, size: 1)] },
+                uidMappings: bundle.mapping.map { Mapping.all($0.user, bundle.subordinates?.users) },
+                gidMappings: bundle.mapping.map { Mapping.all($0.group, bundle.subordinates?.groups) },
                 maskedPaths: ["/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/sys/firmware"],
                 readonlyPaths: ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"])
         }
     }
 
-    private static func mounts(isRootless: Bool) -> [Document.Mount] {
+    private static func mounts(isRootless: Bool, hasOneUser: Bool) -> [Document.Mount] {
         let usual = ["nosuid", "noexec", "nodev"]
         // Group 5, that of terminals, is not mapped in a user namespace of one user.
-        let pts = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"] + (isRootless ? [] : ["gid=5"])
+        let pts = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"] + (hasOneUser ? [] : ["gid=5"])
         // In a user namespace without a network of its own sysfs cannot be mounted, only bound.
         let sys =
             isRootless
