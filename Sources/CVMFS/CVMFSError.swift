@@ -69,7 +69,7 @@ public struct CVMFSError: Error, Sendable, CustomStringConvertible {
 
 extension CVMFSError {
     /// Puts what was being done before an error of a lower module; cancellation and our own errors pass unchanged.
-    static func during(_ doing: @autoclosure () -> String, _ error: any Error) -> any Error {
+    package static func during(_ doing: @autoclosure () -> String, _ error: any Error) -> any Error {
         switch error {
         case is CancellationError, is CVMFSError: error
         case let error as TransportError:

@@ -33,7 +33,11 @@ struct TrustMemory: Sendable {
     /// Remembers a state whose root catalog has been loaded, unless another process has seen a newer one meanwhile.
     func remember(_ trusted: TrustedManifest, manifest: [UInt8], whitelist: [UInt8]) throws {
         guard let new = Breadcrumb(trusted) else { return }
-        if let old = try breadcrumb(), (old.published, old.revision) > (new.published, new.revision) { return }
+        if let old = try breadcrumb() {
+            if (old.published, old.revision) > (new.published, new.revision) { return }
+            // Each file that is replaced is synchronised, which a disk takes milliseconds for.
+            if old == new, let letters = try letters(), letters == (manifest, whitelist) { return }
+        }
         do {
             // The breadcrumb last: a crash in between leaves letters that are verified again anyway.
             try LocalFile.replace(whitelistPath, with: whitelist)

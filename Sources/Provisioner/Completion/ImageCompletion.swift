@@ -1,8 +1,7 @@
 public import CVMFS
 internal import Glibc
-internal import Synchronization
 
-/// How far the completion of an image is.
+/// How far the completion of an image is; the totals grow while the image is still being walked.
 public struct CompletionProgress: Sendable, Hashable {
     /// Of the image's files' content, in bytes.
     public var bytes: Int64 = 0
@@ -37,78 +36,53 @@ extension Image {
         progress: @escaping @Sendable (CompletionProgress) -> Void = { _ in }
     ) async throws -> CompletionReport {
         let clock = clock ?? { Int64(Glibc.time(nil)) }
-        let content = try await ImageContent.of(self)
-        var pinned = PinnedImage(
-            repository: snapshot.repository, path: root, rootHash: snapshot.rootHash, revision: snapshot.revision,
-            tag: snapshot.tag, objects: content.objects.count, bytes: content.bytes, files: content.files,
-            time: clock(), isComplete: false)
         let pins = PinnedImages(of: store)
-        // Pinned first, so that nothing is evicted behind the completion's back.
-        let missing = Set(try await store.pin(pinned.name, content.objects))
-        try await BlockingPool.shared.run { [pinned] in try pins.record(pinned) }
-        let needed = content.entries.filter { !missing.isDisjoint(with: $0.objects) }
-        let fetched = needed.reduce(0) { $0 + $1.entry.size }
-        try await fetch(needed, of: content, progress: progress)
+        let queue = CompletionQueue { store.contains($0) }
+        // What is missing is fetched while the image is still walked, which keeps one core busy and no network.
+        var pinned = try await withThrowingDiscardingTaskGroup { group in
+            func start(_ workers: Int) {
+                for _ in 0..<workers {
+                    group.addTask(executorPreference: BlockingPool.shared) { await fetch(queue, progress) }
+                }
+            }
+            var walk = ImageContentWalk(self)
+            while let file = try await walk.next() { start(queue.add(file)) }
+            let pinned = PinnedImage(
+                repository: snapshot.repository, path: root, rootHash: snapshot.rootHash, revision: snapshot.revision,
+                tag: snapshot.tag, objects: walk.content.objects.count, bytes: walk.content.bytes,
+                files: walk.content.files, time: clock(), isComplete: false)
+            let missing = Set(try await store.pin(pinned.name, walk.content.objects))
+            try await BlockingPool.shared.run { try pins.record(pinned) }
+            start(queue.pinned(missing: missing))
+            return pinned
+        }
+        if queue.failure == nil {
+            await withDiscardingTaskGroup { group in
+                for _ in 0..<queue.checkDoubtful() {
+                    group.addTask(executorPreference: BlockingPool.shared) { await fetch(queue, progress) }
+                }
+            }
+        }
+        try Task.checkCancellation()
+        if let failure = queue.failure { throw failure }
         // One flush for all: what is recorded as complete is so after a power failure, too.
         try await store.synchronize()
         pinned.isComplete = true
         pinned.time = clock()
         try await BlockingPool.shared.run { [pinned] in try pins.record(pinned) }
-        return CompletionReport(image: pinned, fetched: needed.count, fetchedBytes: fetched)
+        return CompletionReport(image: pinned, fetched: queue.progress.fetched, fetchedBytes: queue.fetchedBytes)
     }
 
     private func fetch(
-        _ needed: [ImageContent.Needed], of content: ImageContent,
-        progress: @escaping @Sendable (CompletionProgress) -> Void
-    ) async throws {
-        let queue = CompletionQueue(needed, of: content)
-        progress(queue.current)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for _ in 0..<min(ProvisionerLimits.parallelFetches, needed.count) {
-                group.addTask(executorPreference: BlockingPool.shared) { [snapshot] in
-                    while let entry = queue.next() {
-                        try Task.checkCancellation()
-                        try await snapshot.file(entry).load(priority: .prefetch)
-                        progress(queue.finished(entry))
-                    }
-                }
-            }
-            try await group.waitForAll()
-        }
-    }
-}
-
-/// What is still to be fetched, for the tasks that do it.
-private final class CompletionQueue: Sendable {
-    private let entries: [Entry]
-    private let state: Mutex<(next: Int, progress: CompletionProgress)>
-
-    init(_ needed: [ImageContent.Needed], of content: ImageContent) {
-        entries = needed.map(\.entry)
-        let missing = entries.reduce(0) { $0 + $1.size }
-        state = Mutex(
-            (
-                next: 0,
-                progress: CompletionProgress(
-                    bytes: content.bytes - missing, totalBytes: content.bytes, missing: entries.count)
-            ))
-    }
-
-    var current: CompletionProgress { state.withLock { $0.progress } }
-
-    func next() -> Entry? {
-        state.withLock { state in
-            guard state.next < entries.count else { return nil }
-            state.next += 1
-            return entries[state.next - 1]
-        }
-    }
-
-    func finished(_ entry: Entry) -> CompletionProgress {
-        state.withLock { state in
-            state.progress.fetched += 1
-            state.progress.bytes += entry.size
-            return state.progress
+        _ queue: CompletionQueue, _ progress: @Sendable (CompletionProgress) -> Void
+    ) async {
+        while let item = queue.next() {
+            do {
+                _ = try await snapshot.fetcher.object(
+                    of: item.part, at: item.entry.path, isChunked: item.entry.isChunked,
+                    isExternal: item.entry.isExternal, priority: .prefetch)
+                progress(queue.finished(item))
+            } catch { queue.failed(CVMFSError.during("cannot fetch \(item.entry.path)", error)) }
         }
     }
 }

@@ -3,62 +3,86 @@ public import CVMFS
 /// Everything that an image consists of: its catalogs, those on the way to it, its files, and its configuration.
 public struct ImageContent: Sendable {
     /// All objects, each once.
-    public private(set) var objects: Set<ObjectID> = []
+    public fileprivate(set) var objects: Set<ObjectID> = []
     /// Regular files, hardlinks counted by their names.
-    public private(set) var files = 0
+    public fileprivate(set) var files = 0
     /// Bytes of the files' content, what files share counted once.
-    public private(set) var bytes: Int64 = 0
-    /// What is to be fetched for it: one entry of a snapshot for each content.
-    private(set) var entries: [Needed] = []
-
-    /// A file and the objects that it is made of.
-    struct Needed: Sendable {
-        let entry: Entry
-        let objects: [ObjectID]
-    }
-
-    init() {}
+    public fileprivate(set) var bytes: Int64 = 0
 
     /// Walks an image. Its catalogs are in the cache afterwards.
     public static func of(_ image: Image) async throws -> ImageContent {
-        var content = ImageContent()
-        let snapshot = image.snapshot
-        content.objects.insert(ObjectID(snapshot.rootHash, kind: .catalog))
-        try await content.addCatalogs(above: image.root, in: snapshot)
-        for try await entry in image.walk() { try await content.add(entry, in: snapshot) }
-        let configuration = ImageConfiguration.place(ofImageAt: image.root)
-        if let entry = try await snapshot.entryIfPresent(at: configuration), entry.kind == .file {
-            try await content.addCatalogs(above: configuration, in: snapshot)
-            try await content.add(entry, in: snapshot)
+        var walk = ImageContentWalk(image)
+        while try await walk.next() != nil {}
+        return walk.content
+    }
+}
+
+/// Finds out what an image consists of, a file at a time.
+struct ImageContentWalk {
+    /// Objects of a file that no other file before had.
+    struct Parts: Sendable {
+        let entry: Entry
+        let parts: [FilePart]
+    }
+
+    /// What was found so far; all of it once `next` has given `nil`.
+    private(set) var content = ImageContent()
+    private let image: Image
+    private var walk: Walk.Iterator
+    private var isBegun = false
+    private var isOver = false
+
+    init(_ image: Image) {
+        self.image = image
+        walk = image.walk().makeAsyncIterator()
+    }
+
+    /// The next file whose content comes for the first time.
+    mutating func next() async throws -> Parts? {
+        if !isBegun {
+            isBegun = true
+            content.objects.insert(ObjectID(image.snapshot.rootHash, kind: .catalog))
+            try await addCatalogs(above: image.root)
         }
-        // Roots that never were container images are asked for their users too, which lie in the image.
-        return content
+        while let entry = try await walk.next() {
+            try Task.checkCancellation()
+            if let parts = try await add(entry) { return parts }
+        }
+        guard !isOver else { return nil }
+        isOver = true
+        // Roots that never were container images have none.
+        let configuration = ImageConfiguration.place(ofImageAt: image.root)
+        guard let entry = try await image.snapshot.entryIfPresent(at: configuration), entry.kind == .file else {
+            return nil
+        }
+        try await addCatalogs(above: configuration)
+        return try await add(entry)
     }
 
     /// The nested catalogs that a path lies in.
-    private mutating func addCatalogs(above path: RepositoryPath, in snapshot: Snapshot) async throws {
+    private mutating func addCatalogs(above path: RepositoryPath) async throws {
         var place = RepositoryPath.root
         for name in path.components {
             place = place.appending(name)
-            guard let entry = try await snapshot.entryIfPresent(at: place) else { return }
-            if let nested = try await snapshot.nestedCatalog(at: entry) { objects.insert(nested.object) }
+            guard let entry = try await image.snapshot.entryIfPresent(at: place) else { return }
+            if let nested = try await image.snapshot.nestedCatalog(at: entry) { content.objects.insert(nested.object) }
         }
     }
 
-    private mutating func add(_ entry: Entry, in snapshot: Snapshot) async throws {
-        if entry.isNestedMountpoint || entry.isBindMountpoint, let nested = try await snapshot.nestedCatalog(at: entry)
+    private mutating func add(_ entry: Entry) async throws -> Parts? {
+        if entry.isNestedMountpoint || entry.isBindMountpoint,
+            let nested = try await image.snapshot.nestedCatalog(at: entry)
         {
-            objects.insert(nested.object)
+            content.objects.insert(nested.object)
         }
-        guard entry.kind == .file else { return }
-        files += 1
-        guard entry.size > 0 else { return }
-        let parts =
-            entry.isChunked
-            ? try await snapshot.chunks(of: entry).map(\.object) : entry.attributes.object.map { [$0] } ?? []
-        let new = parts.filter { objects.insert($0).inserted }
-        guard !new.isEmpty else { return }
-        bytes += entry.size
-        entries.append(Needed(entry: entry, objects: parts))
+        guard entry.kind == .file else { return nil }
+        content.files += 1
+        guard entry.size > 0 else { return nil }
+        let chunks = entry.isChunked ? try await image.snapshot.chunks(of: entry) : []
+        let parts = try FilePart.parts(of: entry.attributes, at: entry.path, chunks: chunks)
+        let new = parts.filter { content.objects.insert($0.id).inserted }
+        guard !new.isEmpty else { return nil }
+        content.bytes += entry.size
+        return Parts(entry: entry, parts: new)
     }
 }
