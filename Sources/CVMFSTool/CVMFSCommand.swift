@@ -1,5 +1,6 @@
 import ArgumentParser
 import CVMFS
+import Transport
 
 /// The command line `cvmfs`: one subcommand a file in `Commands`, all of them thin over the library.
 struct CVMFSCommand: AsyncParsableCommand {
@@ -57,5 +58,12 @@ struct CVMFSCommand: AsyncParsableCommand {
 /// Where the program begins: the parser gets the arguments with all their bytes.
 @main
 enum Program {
-    static func main() async { await CVMFSCommand.main(RawArgument.all) }
+    static func main() async {
+        let arguments = RawArgument.all
+        // Loading libcurl takes as long as understanding the arguments.
+        if arguments.contains(where: { $0.hasPrefix("http://") || $0.hasPrefix("https://") }) {
+            HTTPEventLoop.shared.prepare()
+        }
+        await CVMFSCommand.main(arguments)
+    }
 }

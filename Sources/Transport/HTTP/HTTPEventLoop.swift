@@ -11,6 +11,9 @@ public final class HTTPEventLoop: Sendable {
     /// The thread starts with the first transfer, and ends when the loop and all transports on it are released.
     public init(limits: ConnectionLimits = ConnectionLimits()) { core = LoopCore(limits: limits) }
 
+    /// Begins to load libcurl, which takes some milliseconds, while the program does something else. Never needed.
+    public func prepare() { core.prepare() }
+
     deinit { core.stop() }
 
     /// What the loop has done and holds.

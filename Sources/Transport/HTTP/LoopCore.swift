@@ -54,6 +54,15 @@ final class LoopCore: @unchecked Sendable {
         }
     }
 
+    /// Starts the thread before there is a transfer, so that loading libcurl delays none.
+    func prepare() {
+        wake { inbox in
+            guard !inbox.hasStarted, !inbox.isStopping else { return }
+            // What fails here fails again, and is told, with the first transfer.
+            inbox.hasStarted = startThread() == 0
+        }
+    }
+
     func resume(_ exchange: HTTPExchange) { send(.resume(exchange)) }
 
     func abandon(_ exchange: HTTPExchange) { send(.abandon(exchange)) }
