@@ -75,4 +75,6 @@ TEST_PACKAGES=(
     fuse3
     crun
     bubblewrap
+    systemd-container
+    uidmap
 )

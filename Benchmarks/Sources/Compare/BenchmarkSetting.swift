@@ -6,17 +6,23 @@ import SystemPackage
 /// Where the repositories are, which `BenchmarkRepositories` has made and serves.
 struct BenchmarkSetting {
     let url: String
+    /// The folder that is served there.
+    let folder: String
     let key: String
     /// The program `cvmfs`.
     let tool: String
 
     init() throws {
         url = try Self.variable("BENCHMARK_URL")
+        folder = try Self.variable("BENCHMARK_FOLDER")
         key = try Self.variable("BENCHMARK_KEY")
         tool = try Self.variable("BENCHMARK_TOOL")
     }
 
     func url(of repository: String) -> String { "\(url)/\(repository).bench.example.org" }
+
+    /// The root file system that containers are started from.
+    func root() throws -> String { try Self.variable("BENCHMARK_ROOT") }
 
     func open(
         _ repository: String, cache: any ObjectStore, options: RepositoryOptions = RepositoryOptions()

@@ -4,6 +4,8 @@ import Glibc
 struct Child {
     let output: String
     let seconds: Double
+    /// Until it had printed something; until its end when it printed nothing.
+    let secondsToOutput: Double
     /// The most memory it had at once, in bytes.
     let peakMemory: Int64
 
@@ -33,8 +35,10 @@ struct Child {
         }
         var output: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 4096)
+        var secondsToOutput: Double?
         while true {
             let count = read(ends[0], &piece, piece.count)
+            if secondsToOutput == nil { secondsToOutput = watch.seconds }
             if count <= 0 { break }
             output += piece[..<count]
         }
@@ -48,6 +52,7 @@ struct Child {
         // The kernel's figure (VmHWM at the end) starts with what this small process had when the child was born.
         return Child(
             output: String(decoding: output, as: UTF8.self), seconds: watch.seconds,
+            secondsToOutput: secondsToOutput ?? watch.seconds,
             peakMemory: Int64(usage.ru_maxrss) * 1024)
     }
 

@@ -2,7 +2,7 @@
 
 /// Measures the library beside limits and peers, and prints one table.
 ///
-///     Compare [lookup|read|cold|memory|open|publish|mount]...
+///     Compare [lookup|read|cold|memory|open|publish|mount|run|pin]...
 @main
 struct Compare {
     static func main() async {
@@ -24,7 +24,7 @@ struct Compare {
     /// True when all targets are met.
     private static func compare(_ arguments: [String], _ setting: BenchmarkSetting) async throws -> Bool {
         // Memory comes first, while this process is small: a child's peak counts from what its parent had.
-        let all = ["memory", "lookup", "read", "cold", "open", "publish", "mount"]
+        let all = ["memory", "lookup", "read", "cold", "open", "publish", "mount", "run", "pin"]
         var figures: [Figure] = []
         for argument in arguments.isEmpty ? all : arguments {
             print("Measuring: \(argument)")
@@ -51,6 +51,8 @@ struct Compare {
         case "open": try await OpenFigures(setting: setting).measured()
         case "publish": try PublishFigures(setting: setting).measured()
         case "mount": try MountFigures(setting: setting).measured()
+        case "run": try RunFigures(setting: setting).measured()
+        case "pin": try PinFigures(setting: setting).measured()
         default: throw BenchmarkError("there is no benchmark \(what)")
         }
     }

@@ -47,6 +47,9 @@ double peer_deflate_all(const char *const *paths, size_t count, int threads);
 
 // Keeps this process, and the threads that it starts from now on, on one core.
 int peer_bind_to_core(int core);
+// Where control groups of the first version are mounted, lets this thread and what it starts see those of the second
+// alone: crun 1.8 does not start beside the others. Needs root. Returns 0, or a negative number.
+int peer_unify_cgroups(void);
 // User and system time of this process so far.
 double peer_cpu_seconds(void);
 // Of this thread.
