@@ -41,6 +41,7 @@ let package = Package(
         program("start-catalog", in: "GettingStarted/Catalog", on: "Catalog"),
         program("start-cvmfstesting", in: "GettingStarted/CVMFSTesting", on: "CVMFSTesting", "CASCore"),
         program("start-cvmfs", in: "GettingStarted/CVMFS", on: "CVMFS"),
+        program("start-provisioner", in: "GettingStarted/Provisioner", on: "CVMFS", "Provisioner"),
         program("start-transport", in: "GettingStarted/Transport", on: "Transport"),
     ]
 )
