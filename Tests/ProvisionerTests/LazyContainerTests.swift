@@ -49,6 +49,7 @@ struct LazyContainerTests {
         ).ended()
         #expect(first.status == .exited(5))
         #expect(Self.text(out.path + "/name") == "/one\n")
+        #expect((1...first.requests).contains(first.roundTrips))
         // The shell, cat, the loader, the C library, the name; and not what nobody read.
         #expect(first.filesRead == 5)
         #expect(first.imageFiles == Int64(HostPrograms.files.count + 3))

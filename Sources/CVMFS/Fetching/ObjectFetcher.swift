@@ -97,12 +97,13 @@ package final class ObjectFetcher: Sendable {
         by other: (any ObjectTransport)? = nil
     ) async throws -> TransferReceipt {
         let start = ContinuousClock.now
+        let place = counters.begin()
         func report(_ receipt: TransferReceipt?, _ outcome: FetchEvent.Outcome) {
             let event = FetchEvent(
                 reason: reason, object: object, priority: request.priority, source: receipt?.source ?? "",
                 bytes: receipt?.bytes ?? 0, requests: receipt?.requests ?? 0,
                 duration: ContinuousClock.now - start, outcome: outcome)
-            counters.count(event)
+            counters.count(event, place: place)
             events.send(event)
         }
         do {

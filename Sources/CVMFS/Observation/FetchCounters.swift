@@ -9,6 +9,8 @@ public struct FetchTotals: Sendable, Hashable {
     public var bytes: Int64 = 0
     /// Requests made, those for manifest and whitelist included.
     public var requests = 0
+    /// How many fetches waited for each other: the longest row of which each began after the one before had ended.
+    public var roundTrips = 0
     /// Objects that the cache had.
     public var hits = 0
     /// Fetches that failed in the end.
@@ -32,8 +34,12 @@ final class FetchCounters: Sendable {
         hits.increment()
     }
 
-    func count(_ event: FetchEvent) {
+    /// To be called when a fetch begins: its place in the longest row that leads to it.
+    func begin() -> Int { totals.withLock { $0.roundTrips + 1 } }
+
+    func count(_ event: FetchEvent, place: Int) {
         totals.withLock { totals in
+            totals.roundTrips = max(totals.roundTrips, place)
             totals.bytes += event.bytes
             totals.requests += event.requests
             switch event.outcome {

@@ -49,7 +49,7 @@ struct Run: AsyncParsableCommand {
         let files = summary.imageFiles.map { " of \($0)" } ?? ""
         return "cvmfs: \(counted(summary.filesRead, "file")) read\(files); "
             + "fetched \(counted(summary.objects, "object")), \(ByteText.of(summary.bytesFetched))\(share) "
-            + "in \(counted(summary.requests, "request")); "
+            + "in \(counted(summary.requests, "request")), \(summary.roundTrips) after another; "
             + "started after \(milliseconds(summary.timeToStart)) ms, ended after \(milliseconds(summary.timeTotal)) ms"
     }
 
@@ -63,6 +63,7 @@ struct Run: AsyncParsableCommand {
             ("objects", .integer(Int64(summary.objects))),
             ("bytesFetched", .integer(summary.bytesFetched)),
             ("requests", .integer(Int64(summary.requests))),
+            ("roundTrips", .integer(Int64(summary.roundTrips))),
             ("imageBytes", summary.imageBytes.map { .integer($0) } ?? .null),
             ("imageFiles", summary.imageFiles.map { .integer($0) } ?? .null),
             ("filesRead", .integer(Int64(summary.filesRead))),

@@ -27,13 +27,13 @@ extension Image {
     /// Goes on where an earlier call was interrupted. The image may be used meanwhile; what is demanded overtakes.
     /// - Parameters:
     ///   - store: the cache that the image's repository was opened with.
+    ///   - progress: called with every object that has come, from several tasks.
     ///   - clock: seconds since 1970, for the record; the system's by default.
-    ///   - progress: called now and then.
     /// - Throws: `CVMFSError`, `CASError`, `CancellationError`. What was fetched until then stays, and stays pinned.
     @discardableResult
     public func complete(
-        in store: DiskStore, clock: (@Sendable () -> Int64)? = nil,
-        progress: @escaping @Sendable (CompletionProgress) -> Void = { _ in }
+        in store: DiskStore, progress: @escaping @Sendable (CompletionProgress) -> Void = { _ in },
+        clock: (@Sendable () -> Int64)? = nil
     ) async throws -> CompletionReport {
         let clock = clock ?? { Int64(Glibc.time(nil)) }
         let pins = PinnedImages(of: store)

@@ -12,6 +12,8 @@ public struct ContainerSummary: Sendable, Hashable {
     public var objects: Int
     public var bytesFetched: Int64
     public var requests: Int
+    /// The longest row of fetches that waited for each other.
+    public var roundTrips: Int
     /// Files of the image of which something was read.
     public var filesRead: Int
     /// Regular files of the image, and bytes of their content, unpacked; `nil` when no catalog counts just those.
@@ -110,6 +112,7 @@ public final class LazyContainer: Sendable {
         let counters = image.counters
         return ContainerSummary(
             status: status, objects: totals.objects, bytesFetched: totals.bytes, requests: totals.requests,
+            roundTrips: totals.roundTrips,
             filesRead: served.filesRead, imageFiles: counters?.regular, imageBytes: counters?.fileBytes,
             timeToStart: container.timeToStart, timeTotal: .now - beginning)
     }

@@ -18,7 +18,5 @@ let summary = try await container.ended()
 print("ended with \(summary.status.exitCode)")
 print("never read, never fetched: \(try image.cached("/never/read") == nil)")
 
-let report = try await image.complete(in: cache) { progress in
-    if progress.missing == 0 { print("nothing is missing") }
-}
+let report = try await image.complete(in: cache)
 print("complete: \(report.image.isComplete), and now cached: \(try image.cached("/never/read") != nil)")
