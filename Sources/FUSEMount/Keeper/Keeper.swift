@@ -57,6 +57,7 @@ public struct Keeper {
     /// Mounts, and keeps the mount until it ends. Blocks.
     ///
     /// - Parameters:
+    ///   - configuration: what is mounted, and where.
     ///   - program: this program, which is started as `program serve-mount` for the worker.
     ///   - announce: called once, when the mount can be used or when it cannot be had.
     public static func run(

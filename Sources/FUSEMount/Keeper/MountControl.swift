@@ -92,7 +92,10 @@ public struct MountControl: Sendable {
 
     /// Starts a keeper that outlives this process, and waits until the mount can be used. Blocks.
     ///
-    /// - Parameter log: a file for what goes wrong later.
+    /// - Parameters:
+    ///   - configuration: what is mounted, and where.
+    ///   - program: the file of the program `cvmfs`, which serves the mount.
+    ///   - log: a file for what goes wrong later.
     public static func mountDetached(_ configuration: MountConfiguration, program: String, log: String) throws {
         let (ours, theirs) = try MessageSocket.pair()
         defer { ours.close() }

@@ -15,6 +15,8 @@ public struct OpenedImage: Sendable {
     /// - Parameters:
     ///   - name: the repository's name (fqrn).
     ///   - path: in the repository; no symlink is followed.
+    ///   - selector: which state of the repository.
+    ///   - store: the cache, which keeps what was pinned.
     ///   - open: opens the repository; with a trust given, by that one.
     /// - Throws: what `open` throws when nothing complete is in the cache.
     public static func open(

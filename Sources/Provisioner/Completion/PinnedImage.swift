@@ -61,6 +61,8 @@ public struct PinnedImages: Sendable {
     /// What can be used of an image without any server: the newest that is complete.
     ///
     /// - Parameters:
+    ///   - repository: its name (fqrn).
+    ///   - path: of the image in it.
     ///   - root: only of this snapshot.
     ///   - tag: only pinned by that tag.
     public func complete(

@@ -24,7 +24,9 @@ public struct ImageUser: Sendable, Hashable {
     /// Finds the user that a configuration names, in the image's own `/etc/passwd` and `/etc/group`.
     ///
     /// A number that the image does not know is a user too, of group 0 unless a group is named.
-    /// - Parameter text: `user`, `uid`, `user:group`, `uid:gid`, or empty for root.
+    /// - Parameters:
+    ///   - text: `user`, `uid`, `user:group`, `uid:gid`, or empty for root.
+    ///   - image: whose files name users and groups.
     /// - Throws: `ProvisionerError` with `.noSuchUser`; what reading the image throws.
     public static func find(_ text: String, in image: Image) async throws -> ImageUser {
         // The usual case needs no file of the image.

@@ -45,7 +45,10 @@ public final class Container: Sendable {
     /// Starts a program. It runs when this returns.
     ///
     /// - Parameters:
+    ///   - program: what to start, and as whom.
+    ///   - root: what is below the container's writable layer.
     ///   - path: where the image is in the root.
+    ///   - options: how the container is set up.
     ///   - beginning: what `timeToStart` is counted from.
     /// - Throws: `ProvisionerError`: `.refused` with `errno` when the system does not give what a container needs,
     ///   `.program` when the program cannot be started, `.invalidArgument`.

@@ -43,6 +43,7 @@ public struct RootProvisioner: Sendable {
     ///   - target: where; made when it is absent.
     ///   - mount: how the snapshot's mount reaches its repository; mountpoint and state are filled in.
     ///   - layer: a folder for the changes that outlives the root; `nil` for one of its own.
+    ///   - isReadOnly: without any layer.
     ///   - allowsNewPrivileges: whether set-id bits and file capabilities of the image count, for everybody who can reach
     ///     the target, also outside of any container.
     /// - Throws: `ProvisionerError`: `.exists` when there is a root at the target, `.refused` when the system does not
@@ -125,7 +126,9 @@ public struct RootProvisioner: Sendable {
 
     /// Removes a root, its layer if that is its own, and the mount below when no other root needs it.
     ///
-    /// - Parameter isForced: also while it is in use.
+    /// - Parameters:
+    ///   - target: where it is mounted.
+    ///   - isForced: also while it is in use.
     /// - Throws: `ProvisionerError`: `.noSuchRoot`; `.refused` when it is in use.
     public func remove(_ target: FilePath, isForced: Bool = false) throws {
         // Only the folders above it are looked at: the root itself may not answer.

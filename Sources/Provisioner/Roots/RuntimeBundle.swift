@@ -15,7 +15,13 @@ public struct RuntimeBundle: Sendable {
     public var subordinates: SubordinateIDs?
     public var hasTerminal: Bool
 
-    /// - Parameter mapping: for a bundle that an ordinary user starts.
+    /// - Parameters:
+    ///   - program: what to start, and as whom.
+    ///   - hostname: the container's.
+    ///   - isReadOnly: whether the root cannot be changed.
+    ///   - hasTerminal: whether the program gets a terminal.
+    ///   - mapping: for a bundle that an ordinary user starts.
+    ///   - subordinates: with `mapping`, who else is in the container.
     public init(
         _ program: ContainerProgram, hostname: String = "cvmfs", isReadOnly: Bool = false, hasTerminal: Bool = false,
         mapping: (user: UInt32, group: UInt32)? = nil, subordinates: SubordinateIDs? = nil

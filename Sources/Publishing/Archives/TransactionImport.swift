@@ -62,6 +62,7 @@ extension Transaction {
     /// - Parameters:
     ///   - descriptor: where it is read from up to its end; it stays open.
     ///   - label: what messages call it.
+    ///   - path: the part of the repository.
     @discardableResult
     public nonisolated func sync(
         fromTar descriptor: FileDescriptor, label: String, at path: RepositoryPath = .root

@@ -23,7 +23,9 @@ public final class LocalStorage: ObjectUploader {
     private let hasStateFolder = Atomic(false)
 
     /// Opens the storage of a repository.
-    /// - Parameter creates: whether to make what is missing of the folder and its 256 folders for objects.
+    /// - Parameters:
+    ///   - path: the repository's own folder.
+    ///   - creates: whether to make what is missing of the folder and its 256 folders for objects.
     /// - Throws: `noRepository` when it is absent, or has no folders for objects.
     public init(at path: String, creates: Bool = false) throws(PublishingError) {
         self.path = path

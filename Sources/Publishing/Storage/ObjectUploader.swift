@@ -17,7 +17,9 @@ public protocol ObjectUploader: Sendable {
 
     /// Stores an object's bytes under its name, whole or not at all. What is there already is renewed, not written again.
     ///
-    /// - Parameter stored: the bytes whose hash is the object's name; they are not hashed again.
+    /// - Parameters:
+    ///   - stored: the bytes whose hash is the object's name; they are not hashed again.
+    ///   - object: its name.
     func upload(_ stored: StoredBytes, as object: ObjectID) async throws(PublishingError)
 
     /// Replaces a file of the repository's root, such as `.cvmfspublished`, at once and durably.
@@ -26,7 +28,9 @@ public protocol ObjectUploader: Sendable {
     func replace(_ name: String, with bytes: [UInt8]) async throws(PublishingError)
 
     /// The bytes of a file of the repository's root; `nil` when there is none.
-    /// - Parameter limit: the most bytes that it may have. A longer one is `corrupt`.
+    /// - Parameters:
+    ///   - name: one component of a path.
+    ///   - limit: the most bytes that it may have. A longer one is `corrupt`.
     func read(_ name: String, limit: Int) async throws(PublishingError) -> [UInt8]?
 
     /// Returns when everything uploaded before would outlive a crash of the machine.

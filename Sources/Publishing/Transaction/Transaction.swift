@@ -37,6 +37,7 @@ public actor Transaction {
     ///   - repository: its name (fqrn).
     ///   - storage: its own folder, which holds `.cvmfspublished`.
     ///   - keys: the folder with its certificate and key.
+    ///   - options: how content is packed, and trees are cut.
     /// - Throws: `PublishingError`: `locked` when somebody else is writing, `noRepository`, `keys`.
     public static func begin(
         _ repository: String, storage: FilePath, keys: FilePath, options: TransactionOptions = TransactionOptions()

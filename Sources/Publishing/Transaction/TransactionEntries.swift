@@ -54,7 +54,10 @@ extension Transaction {
     }
 
     /// Adds a symlink, or replaces what is there.
-    /// - Parameter target: as it is to be stored, with its variables. Source: format 3, symlink.
+    /// - Parameters:
+    ///   - path: where in the repository.
+    ///   - target: as it is to be stored, with its variables. Source: format 3, symlink.
+    ///   - attributes: owner, permissions, times.
     public nonisolated func addSymlink(
         _ path: RepositoryPath, to target: String, _ attributes: EntryAttributes = EntryAttributes(permissions: 0o777)
     ) async throws {
@@ -70,7 +73,11 @@ extension Transaction {
     }
 
     /// Adds a fifo, a socket or a device, or replaces what is there.
-    /// - Parameter device: of a device, its number.
+    /// - Parameters:
+    ///   - path: where in the repository.
+    ///   - kind: which of these.
+    ///   - device: of a device, its number.
+    ///   - attributes: owner, permissions, times.
     public nonisolated func addSpecial(
         _ path: RepositoryPath, _ kind: EntryKind, device: DeviceNumber? = nil, _ attributes: EntryAttributes = .file
     ) async throws {
