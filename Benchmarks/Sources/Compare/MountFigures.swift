@@ -55,7 +55,8 @@ struct MountFigures {
             }
             figures.append(
                 Figure(
-                    name: "  requests of a repeated \(Self.words(what))", ours: "\(count)", peer: "\(Int(bound))",
+                    name: "  requests but STATFS of a repeated \(Self.words(what))", ours: "\(count)",
+                    peer: "\(Int(bound))",
                     ratio: Double(count), target: .atMost(bound)))
         }
         figures.append(
