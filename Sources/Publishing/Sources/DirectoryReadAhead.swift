@@ -60,10 +60,8 @@ struct DirectoryReadAhead {
                         batch.isLast = true
                         break
                     }
-                    var known: StoredContent?
-                    if case .unread(_, let identity?, _) = entry.content { known = recognise(identity) }
                     if entry.kind == .directory { folders += 1 }
-                    batch.entries.append((entry, known))
+                    batch.entries.append((entry, entry.identity.flatMap(recognise)))
                 }
             } catch {
                 batch.failure = error

@@ -37,6 +37,11 @@ package struct SourceEntry: Sendable {
     /// Of a regular file.
     package var content: SourceContent = .none
 
+    /// What a file that was not read is known again by, if anything.
+    var identity: FileIdentity? {
+        if case .unread(_, let identity, _) = content { identity } else { nil }
+    }
+
     package init(
         path: RepositoryPath, kind: EntryKind, permissions: UInt32, uid: UInt32 = 0, gid: UInt32 = 0,
         mtime: Int64 = 0, mtimeNanoseconds: Int32? = nil

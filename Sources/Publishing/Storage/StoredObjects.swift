@@ -22,47 +22,48 @@ extension LocalStorage {
     /// The objects in one of the 256 folders, unsorted. Other files are nobody's business.
     package func objects(inFolder number: UInt8) throws(PublishingError) -> [StoredFile] {
         let name = "data/\(Self.folderName(number))"
-        var listing: OpaquePointer?
-        let opened = cplatform_listing_open(folder, name, &listing)
-        if opened == -ENOENT { return [] }
-        guard opened >= 0, let listing else { throw failure(opened, name, "cannot be listed") }
-        defer { cplatform_listing_close(listing) }
         var files: [StoredFile] = []
-        while true {
-            var entry: UnsafePointer<CChar>?
-            let result = cplatform_listing_next(listing, &entry)
-            guard result >= 0 else { throw failure(result, name, "cannot be listed") }
-            guard result > 0, let entry else { return files }
-            let text = String(cString: entry)
-            guard let object = ObjectID(serverPath: "\(name)/\(text)") else { continue }
+        try forEachEntry(of: name) { entry, _ throws(PublishingError) in
+            guard let object = ObjectID(serverPath: "\(name)/\(entry)") else { return }
             var status = stat()
-            guard fstatat(folder, "\(name)/\(text)", &status, AT_SYMLINK_NOFOLLOW) == 0,
+            guard fstatat(folder, "\(name)/\(entry)", &status, AT_SYMLINK_NOFOLLOW) == 0,
                 status.st_mode & S_IFMT == S_IFREG
-            else { continue }
+            else { return }
             files.append(StoredFile(object: object, size: Int64(status.st_size), modified: status.modified))
         }
+        return files
     }
 
     /// The names of the objects in one of the 256 folders, unsorted. Nothing is asked of each, so it is cheap.
     package func names(inFolder number: UInt8) throws(PublishingError) -> [ObjectID] {
         let name = "data/\(Self.folderName(number))"
+        var objects: [ObjectID] = []
+        try forEachEntry(of: name) { entry, isRegular throws(PublishingError) in
+            guard isRegular != false, let object = ObjectID(serverPath: "\(name)/\(entry)") else { return }
+            if isRegular == nil, try size(of: object) == nil { return }
+            objects.append(object)
+        }
+        return objects
+    }
+
+    /// Lists a folder below the storage's, of which there need not be any.
+    ///
+    /// - Parameter body: gets each name, and whether it is a regular file: `nil` when the file system does not say.
+    private func forEachEntry(
+        of name: String, _ body: (_ entry: String, _ isRegular: Bool?) throws(PublishingError) -> Void
+    ) throws(PublishingError) {
         var listing: OpaquePointer?
         let opened = cplatform_listing_open(folder, name, &listing)
-        if opened == -ENOENT { return [] }
+        if opened == -ENOENT { return }
         guard opened >= 0, let listing else { throw failure(opened, name, "cannot be listed") }
         defer { cplatform_listing_close(listing) }
-        var objects: [ObjectID] = []
         while true {
             var entry: UnsafePointer<CChar>?
             var isRegular: Int32 = 0
             let result = cplatform_listing_next_kind(listing, &entry, &isRegular)
             guard result >= 0 else { throw failure(result, name, "cannot be listed") }
-            guard result > 0, let entry else { return objects }
-            guard isRegular != 0, let object = ObjectID(serverPath: "\(name)/\(String(cString: entry))") else {
-                continue
-            }
-            if isRegular < 0, try size(of: object) == nil { continue }
-            objects.append(object)
+            guard result > 0, let entry else { return }
+            try body(String(cString: entry), isRegular < 0 ? nil : isRegular > 0)
         }
     }
 

@@ -1,5 +1,6 @@
 internal import CASCore
 internal import Catalog
+internal import DequeModule
 
 /// Makes a part of a tree what a source is, in one walk over both.
 ///
@@ -44,7 +45,7 @@ struct TreeSync {
     private let pipeline: ContentPipeline
     private let top: RepositoryPath
     private var levels: [Level] = []
-    private var changes: ChangeQueue<Change> = ChangeQueue()
+    private var changes: Deque<Change> = []
     private var linked: [HardlinkIdentity: (directory: RepositoryPath, content: LinkedContent?)] = [:]
     /// Nested catalogs to be made or merged when the walk is over, since rows are being read from where they are.
     private var laterNested: [RepositoryPath] = []
@@ -85,9 +86,7 @@ struct TreeSync {
             }
         } else {
             while let entry = try source.next() {
-                var known: StoredContent?
-                if case .unread(_, let identity?, _) = entry.content { known = pipeline.recognised(identity) }
-                try await step(entry, known, source.label)
+                try await step(entry, entry.identity.flatMap(pipeline.recognised), source.label)
             }
         }
         while !levels.isEmpty { try await leaveLevel() }
